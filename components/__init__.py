@@ -1,0 +1,1 @@
+"""What Nightforge does; `flows` says when. Imports go down only (see CONTRIBUTING.md)."""

@@ -1,0 +1,63 @@
+"""A split resident on the training device: one copy there, batches are index operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from components.datasets.base import Arrays
+
+
+@dataclass(frozen=True)
+class DeviceSplit:
+    """One split as tensors on one device.
+
+    Attributes:
+        images: (N, C, H, W) uint8.
+        labels: (N,) int64.
+        mean: Mean of the training pixels scaled to [0, 1].
+        std: Their standard deviation.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    mean: float
+    std: float
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def normalised(self, images: torch.Tensor) -> torch.Tensor:
+        """uint8 images as float32 with the training data's mean 0 and deviation 1."""
+        scale = 1 / (255 * self.std)
+        return images.float().mul_(scale).sub_(self.mean / self.std)
+
+    def shuffled(
+        self, batch_size: int, generator: torch.Generator
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Batches in a new random order: (B, C, H, W) float32 normalised and (B,) int64."""
+        order = torch.randperm(len(self), generator=generator).to(self.labels.device)
+        for chosen in order.split(batch_size):
+            images = self.images.index_select(0, chosen)
+            yield self.normalised(images), self.labels.index_select(0, chosen)
+
+    def unit_images(self, batch_size: int) -> Iterator[torch.Tensor]:
+        """Batches in stored order: (B, C, H, W) float32 in [0, 1], for deployable models."""
+        for images in self.images.split(batch_size):
+            yield images.float().div_(255)
+
+    def in_order(self, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Batches in stored order, for validation; shapes as for `shuffled`."""
+        pairs = zip(self.images.split(batch_size), self.labels.split(batch_size), strict=True)
+        for images, labels in pairs:
+            yield self.normalised(images), labels
+
+
+def to_device(arrays: Arrays, mean: float, std: float, device: torch.device) -> DeviceSplit:
+    """Copy a (memory-mapped) split to `device` in one go, as uint8."""
+    images = torch.empty(arrays.images.shape, dtype=torch.uint8)
+    images.numpy()[...] = arrays.images
+    labels = torch.from_numpy(arrays.labels.copy())
+    return DeviceSplit(images.to(device), labels.to(device), mean, std)

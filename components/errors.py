@@ -1,0 +1,126 @@
+"""Every error a person can meet, in one tree.
+
+NightforgeError
+├── ConfigError                 settings, params.yaml, --set
+│   └── UnknownKeyError         a name that no catalog or section knows
+├── DataError
+│   ├── DataUnavailableError    no source of a dataset answered
+│   ├── ChecksumError           bytes are there, but they are not the expected ones
+│   └── CorruptDataError        a file that cannot be what it claims to be
+├── VersioningError             the DVC command line failed
+├── TrainingError
+│   ├── NonFiniteLossError      NaN or infinity in a loss
+│   └── CheckpointError         a checkpoint that cannot be read or written
+├── TrackingError               MLflow refused or lost something
+│   └── MissingMetricError      a metric that something relies on is absent
+├── PromotionError              the registry is not in a state the gate can act on
+└── ServiceError                the embedded servers and the worker
+    ├── PortInUseError
+    ├── StateDirectoryError
+    └── FlowRunError            a flow run ended in another state than Completed
+
+Each message has three parts: what was got, what was wanted, and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class NightforgeError(Exception):
+    """Base of all errors that Nightforge raises on purpose.
+
+    Args:
+        subject: What the error is about, in a few words ("port 4200").
+        got: What was found.
+        wanted: What was expected instead.
+        remedy: One thing the reader can do now.
+    """
+
+    exit_code = 1
+
+    def __init__(self, subject: str, *, got: str, wanted: str, remedy: str) -> None:
+        self.subject, self.got, self.wanted, self.remedy = subject, got, wanted, remedy
+        super().__init__(f"{subject}: got {got}, wanted {wanted}. {remedy}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep the three parts when the error crosses a process boundary."""
+        return _rebuild, (type(self), self.subject, self.got, self.wanted, self.remedy)
+
+
+def _rebuild(
+    kind: type[NightforgeError], subject: str, got: str, wanted: str, remedy: str
+) -> NightforgeError:
+    return kind(subject, got=got, wanted=wanted, remedy=remedy)
+
+
+class ConfigError(NightforgeError):
+    """Settings, params.yaml or a command-line value are unusable."""
+
+    exit_code = 2
+
+
+class UnknownKeyError(ConfigError):
+    """A name that no catalog, section or model field knows."""
+
+
+class DataError(NightforgeError):
+    """A dataset cannot be used as it is."""
+
+    exit_code = 3
+
+
+class DataUnavailableError(DataError):
+    """None of a dataset's sources could be reached."""
+
+    exit_code = 4
+
+
+class ChecksumError(DataError):
+    """Bytes arrived, but not the expected ones."""
+
+
+class CorruptDataError(DataError):
+    """A file is not what its name or header claims."""
+
+
+class VersioningError(NightforgeError):
+    """The DVC command line failed."""
+
+
+class TrainingError(NightforgeError):
+    """Training could not go on."""
+
+
+class NonFiniteLossError(TrainingError):
+    """A loss became NaN or infinite."""
+
+
+class CheckpointError(TrainingError):
+    """A checkpoint could not be written or read back."""
+
+
+class TrackingError(NightforgeError):
+    """The tracking server or the model registry refused or lost something."""
+
+
+class MissingMetricError(TrackingError):
+    """A metric that a decision relies on is absent."""
+
+
+class PromotionError(NightforgeError):
+    """The registry is not in a state the gate can act on."""
+
+
+class ServiceError(NightforgeError):
+    """An embedded server or the worker could not do its work."""
+
+
+class PortInUseError(ServiceError):
+    """A configured port is taken by another process."""
+
+
+class StateDirectoryError(ServiceError):
+    """The state directory cannot be used."""
+
+
+class FlowRunError(ServiceError):
+    """A flow run ended in another state than Completed."""

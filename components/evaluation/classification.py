@@ -1,0 +1,79 @@
+"""Evaluating a classifier on a test split that is resident on a device."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from components.datasets.device_loader import DeviceSplit
+from components.evaluation.report import EvaluationReport, confusion_matrix
+from components.training.classifier import EVALUATION_BATCH
+from components.training.precision import synchronise
+
+LATENCY_RUNS = 50
+LATENCY_WARMUP = 10
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated on what: names that end up in the report."""
+
+    model: str
+    dataset: str
+    dataset_version: str
+    class_names: tuple[str, ...]
+
+
+@torch.inference_mode()
+def evaluate_classifier(
+    model: nn.Module, test: DeviceSplit, subject: Subject
+) -> tuple[EvaluationReport, npt.NDArray[np.float32]]:
+    """Evaluate `model` on every image of `test`.
+
+    Args:
+        model: From (B, C, H, W) float32 in [0, 1] to (B, classes) scores.
+        test: The held-out split.
+        subject: Names for the report.
+
+    Returns:
+        The report, and the (N, classes) predicted probabilities.
+    """
+    scores = torch.cat([model(images) for images in test.unit_images(EVALUATION_BATCH)])
+    predictions = scores.argmax(1)
+    classes = len(subject.class_names)
+    counts = confusion_matrix(test.labels.cpu(), predictions.cpu(), classes)
+    hits = counts.diagonal()
+    tensors = [*model.parameters(), *model.buffers()]
+    report = EvaluationReport(
+        model=subject.model,
+        dataset=subject.dataset,
+        dataset_version=subject.dataset_version,
+        class_names=subject.class_names,
+        labels=tuple(test.labels.tolist()),
+        predictions=tuple(predictions.tolist()),
+        accuracy=float((predictions == test.labels).float().mean()),
+        loss=float(nn.functional.cross_entropy(scores, test.labels)),
+        precision=tuple((hits / np.maximum(counts.sum(0), 1)).tolist()),
+        recall=tuple((hits / np.maximum(counts.sum(1), 1)).tolist()),
+        latency_ms=_latency_ms(model, test),
+        size_bytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
+    )
+    return report, scores.softmax(1).cpu().numpy()
+
+
+def _latency_ms(model: nn.Module, test: DeviceSplit) -> float:
+    image = next(test.unit_images(1))
+    times = []
+    for run in range(LATENCY_WARMUP + LATENCY_RUNS):
+        start = time.perf_counter()
+        model(image)
+        synchronise(image.device)
+        if run >= LATENCY_WARMUP:
+            times.append(time.perf_counter() - start)
+    return statistics.median(times) * 1000

@@ -1,0 +1,69 @@
+"""What an evaluation found, as plain values, so that the gate needs no PyTorch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class EvaluationReport(BaseModel):
+    """One model on one test split.
+
+    A metric that could not be measured is None, and the gate refuses it: absent is not zero.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(description="Which model: a run id or name and version")
+    dataset: str
+    dataset_version: str
+    class_names: tuple[str, ...]
+    labels: tuple[int, ...] = Field(description="True class of each test image, in stored order")
+    predictions: tuple[int, ...] = Field(description="Predicted class of each, in the same order")
+    accuracy: float | None = Field(description="Share classified correctly, in [0, 1]")
+    loss: float | None = Field(description="Mean cross-entropy in nats")
+    precision: tuple[float, ...] = Field(description="Per class, in [0, 1]; 0 if never predicted")
+    recall: tuple[float, ...] = Field(description="Per class, in [0, 1]")
+    latency_ms: float | None = Field(description="Median milliseconds for one image")
+    size_bytes: int | None = Field(description="Bytes of all weights and buffers")
+
+    @property
+    def n(self) -> int:
+        """Number of test images."""
+        return len(self.labels)
+
+    @property
+    def f1(self) -> tuple[float, ...]:
+        """Harmonic mean of precision and recall, per class; 0 where both are."""
+        pairs = zip(self.precision, self.recall, strict=True)
+        return tuple(2 * p * r / (p + r) if p + r else 0.0 for p, r in pairs)
+
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """(n,) bool: which images were classified correctly."""
+        return np.asarray(self.labels) == np.asarray(self.predictions)
+
+    def scalars(self) -> Iterator[tuple[str, float | None]]:
+        """Every number under the name it has in MLflow; None where it was not measured."""
+        yield "test_accuracy", self.accuracy
+        yield "test_loss", self.loss
+        yield "latency_ms", self.latency_ms
+        yield "size_bytes", self.size_bytes
+        for kind in ("precision", "recall", "f1"):
+            for name, value in zip(self.class_names, getattr(self, kind), strict=True):
+                yield f"test_{kind}/{name}", value
+
+    def unusable(self) -> list[str]:
+        """Names of the metrics that are missing or not finite."""
+        return [name for name, value in self.scalars() if value is None or not math.isfinite(value)]
+
+
+def confusion_matrix(
+    labels: npt.ArrayLike, predictions: npt.ArrayLike, classes: int
+) -> npt.NDArray[np.int64]:
+    """(classes, classes) counts; row: true class, column: predicted class."""
+    flat = np.asarray(labels) * classes + np.asarray(predictions)
+    return np.bincount(flat, minlength=classes * classes).reshape(classes, classes)

@@ -1,0 +1,88 @@
+"""What every job needs: settings, tracker, registry, data, and who is asking."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+
+from components.errors import ConfigError
+from components.params import check, load_params
+from components.promotion.policy import PromotionParams, PromotionPolicy
+from components.settings import PROJECT_ROOT, Settings
+from components.tracking.base import ModelRegistry, Tag, Tracker
+from components.versioning.dvc import DvcWorkspace
+
+
+@dataclass(frozen=True)
+class FlowRunRef:
+    """The orchestrator's run that a job belongs to."""
+
+    id: str
+    url: str
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """The services a job works with."""
+
+    settings: Settings
+    tracker: Tracker
+    registry: ModelRegistry
+    flow_run: FlowRunRef | None = None
+
+    @classmethod
+    def connect(cls, settings: Settings, flow_run: FlowRunRef | None = None) -> JobContext:
+        """A context over the MLflow server that the settings name.
+
+        Raises:
+            ConfigError: If they name none.
+        """
+        from components.tracking.mlflow import MlflowRegistry, MlflowTracker
+
+        uri = settings.mlflow_tracking_uri
+        if not uri:
+            raise ConfigError(
+                "MLFLOW_TRACKING_URI",
+                got="nothing",
+                wanted="the address of an MLflow server",
+                remedy="Start one with `nightforge up`, or set the variable.",
+            )
+        return cls(settings, MlflowTracker(uri), MlflowRegistry(uri), flow_run)
+
+    @cached_property
+    def workspace(self) -> DvcWorkspace:
+        """The DVC workspace of this state directory."""
+        return DvcWorkspace(self.settings)
+
+    def policy(self, registered_model: str) -> PromotionPolicy:
+        """The gate's policy for a registered model, from params.yaml."""
+        section = load_params(self.settings.params_file).get("promotion") or {}
+        params = check(PromotionParams, section, "params.yaml: promotion")
+        return params.policy_for(registered_model)
+
+    def tags(self) -> dict[str, str]:
+        """Tags that say which code and which flow run stand behind a record."""
+        tags = {str(Tag.GIT_COMMIT): git_commit()}
+        if self.flow_run:
+            tags |= {Tag.FLOW_RUN: self.flow_run.id, Tag.FLOW_RUN_URL: self.flow_run.url}
+        return tags
+
+
+def registered_model(dataset: str) -> str:
+    """The registered model whose versions compete on a dataset."""
+    return f"{dataset}-classifier"
+
+
+def git_commit() -> str:
+    """The checked-out commit, with "-dirty" if the tree differs; "unknown" outside git."""
+    try:
+        return subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=PROJECT_ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

@@ -1,0 +1,82 @@
+"""What the gate keeps in the registry: decisions as version tags, the ledger as model tags."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from components.promotion.decision import PromotionDecision
+from components.promotion.ledger import AlphaEntry, AlphaLedger
+from components.tracking.base import ModelRegistry, ModelVersion, Tag
+
+
+class DecisionState(StrEnum):
+    """How far a decision got; the evidence is stored before the alias moves."""
+
+    REFUSED = "refused"
+    PENDING = "pending"
+    APPLIED = "applied"
+    SUPERSEDED = "superseded"
+
+
+class DecisionRecord(BaseModel):
+    """A decision as it stands on the candidate's version.
+
+    A tag holds at most 5,000 characters, so the evidence is an artifact of the run and the tag
+    says where.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: DecisionState
+    promoted: bool
+    reasons: tuple[str, ...]
+    champion: int | None = Field(description="Version compared with; None for the first model")
+    decided_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+
+DECISION_ARTIFACT = "evaluation/decision.json"
+
+
+def _tag(dataset_version: str) -> str:
+    return f"{Tag.DECISION}.{dataset_version}"
+
+
+def stored_decision(version: ModelVersion, dataset_version: str) -> DecisionRecord | None:
+    """The decision already made about a version on these data, if any."""
+    text = version.tags.get(_tag(dataset_version))
+    return DecisionRecord.model_validate_json(text) if text else None
+
+
+def store_decision(
+    registry: ModelRegistry, version: ModelVersion, dataset_version: str, record: DecisionRecord
+) -> None:
+    """Write a decision onto a version."""
+    tags = {_tag(dataset_version): record.model_dump_json()}
+    registry.tag_version(version.name, version.version, tags)
+
+
+def record_of(decision: PromotionDecision, champion: ModelVersion | None) -> DecisionRecord:
+    """A fresh decision, not yet acted on."""
+    return DecisionRecord(
+        state=DecisionState.PENDING if decision.promoted else DecisionState.REFUSED,
+        promoted=decision.promoted,
+        reasons=decision.reasons,
+        champion=champion.version if champion else None,
+    )
+
+
+def read_ledger(registry: ModelRegistry, name: str) -> AlphaLedger:
+    """All reservations of a registered model."""
+    prefix = f"{Tag.LEDGER}."
+    texts = [text for key, text in registry.model_tags(name).items() if key.startswith(prefix)]
+    entries = [AlphaEntry.model_validate_json(text) for text in texts]
+    return AlphaLedger(entries=tuple(sorted(entries, key=lambda entry: entry.reserved_at)))
+
+
+def write_entry(registry: ModelRegistry, name: str, entry: AlphaEntry) -> None:
+    """Add a reservation; one tag each, so that concurrent writers do not lose any."""
+    key = f"{Tag.LEDGER}.{entry.candidate}.{entry.dataset_version}"
+    registry.tag_model(name, {key: entry.model_dump_json()})

@@ -1,0 +1,135 @@
+"""params.yaml: read, overlaid with a profile and with `--set`, and checked key by key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from components.catalog import unknown_key
+from components.errors import ConfigError
+
+M = TypeVar("M", bound=BaseModel)
+Tree = dict[str, Any]
+
+
+def load_params(path: Path, profile: str | None = None) -> Tree:
+    """Read `path` and lay the named profile over it.
+
+    Raises:
+        ConfigError: If the file is missing, is not YAML, or has no such profile.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"parameters {path}", got=reason, wanted="readable YAML", remedy="Correct the file."
+        ) from None
+    if not isinstance(tree, dict):
+        raise ConfigError(
+            f"parameters {path}",
+            got=type(tree).__name__,
+            wanted="a mapping of sections",
+            remedy="Restore the file from version control.",
+        )
+    profiles: Tree = tree.pop("profiles", None) or {}
+    if profile is None:
+        return tree
+    if profile not in profiles:
+        raise unknown_key("profile", profile, profiles)
+    return merge(tree, profiles[profile])
+
+
+def load_profile(path: Path, profile: str) -> Tree:
+    """Only what the named profile changes.
+
+    Raises:
+        ConfigError: As for `load_params`.
+    """
+    load_params(path, profile)
+    profiles: Tree = yaml.safe_load(path.read_text(encoding="utf-8"))["profiles"]
+    return profiles[profile] or {}
+
+
+def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> Tree:
+    """A new tree: `overlay` laid over `base`, mappings merged, everything else replaced."""
+    merged: Tree = dict(base)
+    for key, value in overlay.items():
+        below = merged.get(key)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            merged[key] = merge(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def parse_assignments(assignments: Iterable[str]) -> Tree:
+    """Turn `["training.epochs=3", "force=true"]` into a tree; values are YAML scalars or lists.
+
+    Raises:
+        ConfigError: If an assignment has no `=` or its value is not YAML.
+    """
+    tree: Tree = {}
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        keys = path.strip().split(".")
+        if not equals or not all(keys):
+            raise ConfigError(
+                "--set",
+                got=repr(assignment),
+                wanted="name=value, with dots between nested names",
+                remedy="For example: --set training.epochs=3",
+            )
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(
+                f"--set {path}", got=repr(text), wanted="a YAML value", remedy="Quote the value."
+            ) from None
+        nested: Any = value
+        for key in reversed(keys):
+            nested = {key: nested}
+        tree = merge(tree, nested)
+    return tree
+
+
+def check(model: type[M], values: Mapping[str, Any], where: str) -> M:
+    """Validate `values` as `model`.
+
+    Args:
+        model: The pydantic class that owns the section.
+        values: The section as read.
+        where: How a person finds it ("params.yaml: training").
+
+    Raises:
+        UnknownKeyError: For a key the model does not have; names the nearest known key.
+        ConfigError: For a value of the wrong type or out of range.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        location = [str(part) for part in first["loc"]]
+        if first["type"] == "extra_forbidden":
+            owner = _owner(model, location[:-1])
+            place = ".".join([where, *location[:-1]])
+            raise unknown_key(f"key in {place}", location[-1], owner.model_fields) from None
+        raise ConfigError(
+            ".".join([where, *location]),
+            got=repr(first["input"]),
+            wanted=first["msg"].removeprefix("Input should be "),
+            remedy="Correct the value.",
+        ) from None
+
+
+def _owner(model: type[BaseModel], path: list[str]) -> type[BaseModel]:
+    for name in path:
+        below = model.model_fields[name].annotation
+        if not (isinstance(below, type) and issubclass(below, BaseModel)):
+            break
+        model = below
+    return model

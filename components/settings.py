@@ -1,0 +1,105 @@
+"""Addresses, paths and credentials, read once from the environment by entry points.
+
+Everything a person may set is listed in infra/env.example; tunable numbers live in params.yaml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from components.errors import ConfigError, StateDirectoryError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+PREFIX = "NIGHTFORGE_"
+
+
+class Settings(BaseModel):
+    """Where this installation keeps its state and finds its servers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path = Field(PROJECT_ROOT / ".nightforge", description="State directory")
+    host: str = Field("127.0.0.1", description="Address the embedded servers bind to")
+    prefect_port: int = Field(0, ge=0, le=65535, description="Prefect port; 0 picks a free one")
+    mlflow_port: int = Field(0, ge=0, le=65535, description="MLflow port; 0 picks a free one")
+    params_file: Path = Field(PROJECT_ROOT / "params.yaml", description="Tunable numbers")
+    data_dir: Path | None = Field(None, description="Folder searched for raw dataset files first")
+    prefect_api_url: str | None = Field(None, description="A Prefect server run by someone else")
+    mlflow_tracking_uri: str | None = Field(None, description="An MLflow server run by others")
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Settings:
+        """Build the settings from `environ` (usually `os.environ`).
+
+        Raises:
+            ConfigError: If a variable is unknown or holds an unusable value.
+        """
+        values: dict[str, str] = {
+            name: environ[key]
+            for name in cls.model_fields
+            if environ.get(key := PREFIX + name.upper())
+        }
+        for name, variable in _SHARED_VARIABLES.items():
+            if name not in values and environ.get(variable):
+                values[name] = environ[variable]
+        try:
+            settings = cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ConfigError(
+                f"environment variable {PREFIX}{str(first['loc'][0]).upper()}",
+                got=repr(first["input"]),
+                wanted=first["msg"].removeprefix("Input should be "),
+                remedy="Correct or unset it; infra/env.example lists every variable.",
+            ) from None
+        return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
+
+    @property
+    def workspace(self) -> Path:
+        """The DVC workspace; never the clone, which may be read-only."""
+        return self.home / "workspace"
+
+    @property
+    def checkpoints(self) -> Path:
+        """One folder per training fingerprint."""
+        return self.home / "checkpoints"
+
+    @property
+    def reports(self) -> Path:
+        """One JSON summary per flow run, and latest.json."""
+        return self.home / "reports"
+
+    @property
+    def logs(self) -> Path:
+        """What the embedded services print."""
+        return self.home / "logs"
+
+    def ensure_home(self) -> Path:
+        """Create the state directory and prove that it can be written.
+
+        Raises:
+            StateDirectoryError: If it cannot be created or written.
+        """
+        probe = self.home / ".write-probe"
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"nightforge")
+            probe.unlink()
+        except OSError as error:
+            raise StateDirectoryError(
+                f"state directory {self.home}",
+                got=error.strerror or str(error),
+                wanted="a folder this user may write",
+                remedy="Make it writable or point NIGHTFORGE_HOME at another folder.",
+            ) from None
+        return self.home
+
+
+# The names Prefect and MLflow themselves read, so that one `export` serves both.
+_SHARED_VARIABLES = {
+    "prefect_api_url": "PREFECT_API_URL",
+    "mlflow_tracking_uri": "MLFLOW_TRACKING_URI",
+}

@@ -1,0 +1,1 @@
+"""Run tracking and the model registry; the only package that imports mlflow."""

@@ -1,0 +1,177 @@
+"""What the flows need from a tracking server and a model registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from torch import nn
+
+PREFIX = "nightforge."
+CHAMPION = "champion"
+PREVIOUS = "previous"
+MODEL_ARTIFACT = "model"
+
+
+class Tag(StrEnum):
+    """Every tag that Nightforge sets on runs, models and versions."""
+
+    FINGERPRINT = PREFIX + "fingerprint"
+    DATASET = PREFIX + "dataset"
+    DATASET_VERSION = PREFIX + "dataset_version"
+    SAMPLE = PREFIX + "sample"
+    SOURCE = PREFIX + "source"
+    MODEL = PREFIX + "model"
+    SEED = PREFIX + "seed"
+    DEVICE = PREFIX + "device"
+    GIT_COMMIT = PREFIX + "git_commit"
+    PACKAGES = PREFIX + "packages"
+    FLOW_RUN = PREFIX + "flow_run"
+    FLOW_RUN_URL = PREFIX + "flow_run_url"
+    CLOSED = PREFIX + "closed"
+    DECISION = PREFIX + "decision"
+    LEDGER = PREFIX + "ledger"
+
+
+class RunStatus(StrEnum):
+    """MLflow's run states."""
+
+    RUNNING = "RUNNING"
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+    KILLED = "KILLED"
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """One run on the tracking server."""
+
+    run_id: str
+    name: str
+    status: RunStatus
+    url: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DatasetInput:
+    """The dataset a run reads, as the tracking server shows it."""
+
+    name: str
+    version: str
+    source: str
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What a new run is started with."""
+
+    experiment: str
+    name: str
+    fingerprint: str
+    params: Mapping[str, object]
+    tags: Mapping[str, str]
+    dataset: DatasetInput
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One version of a registered model."""
+
+    name: str
+    version: int
+    run_id: str
+    url: str
+    tags: Mapping[str, str]
+    aliases: Sequence[str] = ()
+
+
+class Tracker(Protocol):
+    """Records runs. All methods raise TrackingError when the server refuses."""
+
+    def find(self, experiment: str, fingerprint: str) -> TrackedRun | None:
+        """The run with this fingerprint: a finished one, else the newest, else None."""
+
+    def start(self, spec: RunSpec) -> TrackedRun:
+        """Start a run."""
+
+    def resume(self, run_id: str, tags: Mapping[str, str]) -> TrackedRun:
+        """Set an unfinished run to RUNNING again, with new tags."""
+
+    def last_step(self, run_id: str, metric: str) -> int:
+        """The highest step at which `metric` was logged; 0 if never."""
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
+        """Log one batch of metrics."""
+
+    def log_figure(self, run_id: str, path: str, figure: Figure) -> None:
+        """Store a picture as the run's artifact `path` (PNG)."""
+
+    def log_text(self, run_id: str, path: str, text: str) -> None:
+        """Store a text as the run's artifact `path`."""
+
+    def read_text(self, run_id: str, path: str) -> str:
+        """Read a text artifact back."""
+
+    def log_model(self, run_id: str, model: nn.Module, example: npt.NDArray[np.float32]) -> None:
+        """Store `model` with signature and input example, in a format without pickle.
+
+        Args:
+            run_id: The run that owns it.
+            model: In evaluation mode, on the CPU.
+            example: A batch of at least two inputs; the batch size of the stored model is free.
+        """
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a run."""
+
+    def finish(self, run_id: str, status: RunStatus) -> None:
+        """Close a run."""
+
+    def get(self, run_id: str) -> TrackedRun:
+        """The run with its latest metrics."""
+
+    def running(self) -> list[TrackedRun]:
+        """All of Nightforge's runs whose state is RUNNING."""
+
+    def system_metrics(self, run_id: str) -> AbstractContextManager[None]:
+        """Log the load of processor, memory and GPU while the context is open."""
+
+
+class ModelRegistry(Protocol):
+    """Registered models, their versions and aliases."""
+
+    def register(self, name: str, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
+        """Make the model of a run the next version of `name`."""
+
+    def version_of_run(self, name: str, run_id: str) -> ModelVersion | None:
+        """The version that a run's model already is, if any."""
+
+    def by_alias(self, name: str, alias: str) -> ModelVersion | None:
+        """The version an alias points to; None if the alias or the model does not exist."""
+
+    def set_alias(self, name: str, alias: str, version: int) -> None:
+        """Point an alias at a version."""
+
+    def tag_version(self, name: str, version: int, tags: Mapping[str, str]) -> None:
+        """Set tags of a version."""
+
+    def model_tags(self, name: str) -> Mapping[str, str]:
+        """Tags of the registered model itself; empty if it does not exist."""
+
+    def tag_model(self, name: str, tags: Mapping[str, str]) -> None:
+        """Set tags of the registered model itself, which is created if need be."""
+
+    def load(self, version: ModelVersion) -> nn.Module:
+        """Load a version, on the CPU, ready for inference."""
+
+    def load_run(self, run_id: str) -> nn.Module:
+        """Load the model of a run that may not be registered yet."""

@@ -1,0 +1,186 @@
+"""In-memory tracker and registry with the same behaviour as the real ones, for tests."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from torch import nn
+
+from components.errors import TrackingError
+from components.tracking.base import ModelVersion, RunSpec, RunStatus, Tag, TrackedRun
+
+
+class MemoryTracker:
+    """A `Tracker` that keeps everything in this process."""
+
+    def __init__(self) -> None:
+        self._ids = itertools.count(1)
+        self._runs: dict[str, TrackedRun] = {}
+        self._experiments: dict[str, str] = {}
+        self._steps: dict[tuple[str, str], int] = {}
+        self.artifacts: dict[tuple[str, str], str | Figure] = {}
+        self.models: dict[str, nn.Module] = {}
+
+    def find(self, experiment: str, fingerprint: str) -> TrackedRun | None:
+        """See `Tracker`."""
+        runs = [
+            run
+            for run in self._runs.values()
+            if self._experiments[run.run_id] == experiment
+            and run.tags.get(Tag.FINGERPRINT) == fingerprint
+        ]
+        finished = [run for run in runs if run.status is RunStatus.FINISHED]
+        return (finished or runs or [None])[-1]
+
+    def start(self, spec: RunSpec) -> TrackedRun:
+        """See `Tracker`."""
+        run_id = f"run{next(self._ids)}"
+        tags = {**spec.tags, Tag.FINGERPRINT: spec.fingerprint}
+        run = TrackedRun(run_id, spec.name, RunStatus.RUNNING, f"memory://{run_id}", tags)
+        self._runs[run_id], self._experiments[run_id] = run, spec.experiment
+        return run
+
+    def resume(self, run_id: str, tags: Mapping[str, str]) -> TrackedRun:
+        """See `Tracker`."""
+        self.set_tags(run_id, tags)
+        return self._change(run_id, status=RunStatus.RUNNING)
+
+    def last_step(self, run_id: str, metric: str) -> int:
+        """See `Tracker`."""
+        return self._steps.get((run_id, metric), 0)
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
+        """See `Tracker`."""
+        run = self.get(run_id)
+        for name in metrics:
+            self._steps[run_id, name] = max(step, self.last_step(run_id, name))
+        self._change(run_id, metrics={**run.metrics, **metrics})
+
+    def log_figure(self, run_id: str, path: str, figure: Figure) -> None:
+        """See `Tracker`."""
+        self.artifacts[self.get(run_id).run_id, path] = figure
+
+    def log_text(self, run_id: str, path: str, text: str) -> None:
+        """See `Tracker`."""
+        self.artifacts[self.get(run_id).run_id, path] = text
+
+    def read_text(self, run_id: str, path: str) -> str:
+        """See `Tracker`."""
+        text = self.artifacts.get((run_id, path))
+        if not isinstance(text, str):
+            raise _missing(f"artifact {path} of run {run_id}", "a text")
+        return text
+
+    def log_model(self, run_id: str, model: nn.Module, example: npt.NDArray[np.float32]) -> None:
+        """See `Tracker`."""
+        self.models[self.get(run_id).run_id] = copy.deepcopy(model)
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """See `Tracker`."""
+        self._change(run_id, tags={**self.get(run_id).tags, **tags})
+
+    def finish(self, run_id: str, status: RunStatus) -> None:
+        """See `Tracker`."""
+        self._change(run_id, status=status)
+
+    def get(self, run_id: str) -> TrackedRun:
+        """See `Tracker`."""
+        if run_id not in self._runs:
+            raise _missing(f"run {run_id}", "a known run")
+        return self._runs[run_id]
+
+    def running(self) -> list[TrackedRun]:
+        """See `Tracker`."""
+        return [run for run in self._runs.values() if run.status is RunStatus.RUNNING]
+
+    @contextmanager
+    def system_metrics(self, run_id: str) -> Iterator[None]:
+        """See `Tracker`."""
+        self.get(run_id)
+        yield
+
+    def _change(self, run_id: str, **changes: object) -> TrackedRun:
+        self._runs[run_id] = replace(self.get(run_id), **changes)  # type: ignore[arg-type]
+        return self._runs[run_id]
+
+
+class MemoryRegistry:
+    """A `ModelRegistry` over the models of a `MemoryTracker`."""
+
+    def __init__(self, tracker: MemoryTracker) -> None:
+        self._tracker = tracker
+        self._versions: dict[str, list[ModelVersion]] = {}
+        self._aliases: dict[str, dict[str, int]] = {}
+        self._tags: dict[str, dict[str, str]] = {}
+
+    def register(self, name: str, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
+        """See `ModelRegistry`."""
+        self.load_run(run_id)
+        versions = self._versions.setdefault(name, [])
+        number = len(versions) + 1
+        versions.append(ModelVersion(name, number, run_id, f"memory://{name}/{number}", dict(tags)))
+        return versions[-1]
+
+    def version_of_run(self, name: str, run_id: str) -> ModelVersion | None:
+        """See `ModelRegistry`."""
+        for version in reversed(self._versions.get(name, [])):
+            if version.run_id == run_id:
+                return self._with_aliases(version)
+        return None
+
+    def by_alias(self, name: str, alias: str) -> ModelVersion | None:
+        """See `ModelRegistry`."""
+        number = self._aliases.get(name, {}).get(alias)
+        return self._with_aliases(self._get(name, number)) if number else None
+
+    def set_alias(self, name: str, alias: str, version: int) -> None:
+        """See `ModelRegistry`."""
+        self._get(name, version)
+        self._aliases.setdefault(name, {})[alias] = version
+
+    def tag_version(self, name: str, version: int, tags: Mapping[str, str]) -> None:
+        """See `ModelRegistry`."""
+        old = self._get(name, version)
+        self._versions[name][version - 1] = replace(old, tags={**old.tags, **tags})
+
+    def model_tags(self, name: str) -> Mapping[str, str]:
+        """See `ModelRegistry`."""
+        return dict(self._tags.get(name, {}))
+
+    def tag_model(self, name: str, tags: Mapping[str, str]) -> None:
+        """See `ModelRegistry`."""
+        self._tags.setdefault(name, {}).update(tags)
+
+    def load(self, version: ModelVersion) -> nn.Module:
+        """See `ModelRegistry`."""
+        return self.load_run(version.run_id)
+
+    def load_run(self, run_id: str) -> nn.Module:
+        """See `ModelRegistry`."""
+        if run_id not in self._tracker.models:
+            raise _missing(f"model of run {run_id}", "a logged model")
+        return self._tracker.models[run_id]
+
+    def _get(self, name: str, version: int) -> ModelVersion:
+        versions = self._versions.get(name, [])
+        if not 1 <= version <= len(versions):
+            raise _missing(f"model {name} version {version}", "a registered version")
+        return versions[version - 1]
+
+    def _with_aliases(self, version: ModelVersion) -> ModelVersion:
+        aliases = self._aliases.get(version.name, {})
+        names = sorted(name for name, number in aliases.items() if number == version.version)
+        return replace(version, aliases=names)
+
+
+def _missing(subject: str, wanted: str) -> TrackingError:
+    return TrackingError(
+        subject, got="nothing", wanted=wanted, remedy="Check the id; it may have been deleted."
+    )

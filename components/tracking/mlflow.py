@@ -1,0 +1,351 @@
+"""The tracker and the registry over an MLflow server.
+
+Runs are always named by id (MLflow's active run is per thread), metrics go in one batch an
+epoch, and every failure of the server becomes a TrackingError.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
+from importlib.metadata import version as package_version
+from typing import Any, ParamSpec, TypeVar
+
+import mlflow
+import mlflow.pytorch
+import numpy as np
+import numpy.typing as npt
+import torch
+from matplotlib.figure import Figure
+from mlflow.entities import Dataset, InputTag, Metric, Param, Run, RunTag
+from mlflow.entities import DatasetInput as MlflowDatasetInput
+from mlflow.entities.model_registry import ModelVersion as MlflowModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import infer_signature
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+from mlflow.tracking import MlflowClient
+from torch import nn
+
+from components.errors import TrackingError
+from components.tracking.base import (
+    MODEL_ARTIFACT,
+    DatasetInput,
+    ModelVersion,
+    RunSpec,
+    RunStatus,
+    Tag,
+    TrackedRun,
+)
+
+PACKAGES = ("torch", "numpy", "mlflow", "prefect", "dvc")
+SYSTEM_METRICS_SECONDS = 5.0
+FIGURE_DPI = 110
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _translated(call: Callable[P, R]) -> Callable[P, R]:
+    """Turn MLflow's errors into ours, in one line."""
+
+    @wraps(call)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return call(*args, **kwargs)
+        except MlflowException as error:
+            raise TrackingError(
+                f"MLflow, {call.__name__.replace('_', ' ')}",
+                got=" ".join(str(error).split())[:300],
+                wanted="an answer from the server",
+                remedy="Look at `nightforge status` and at the MLflow log.",
+            ) from error
+
+    return wrapper
+
+
+def package_versions() -> str:
+    """Python and the packages that decide a result, as "name==version" words."""
+    words = [f"python=={platform.python_version()}"]
+    return " ".join(words + [f"{name}=={package_version(name)}" for name in PACKAGES])
+
+
+def _client(uri: str) -> MlflowClient:
+    # MLflow's own default is to retry for minutes; a night should learn of a dead server sooner.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    mlflow.set_tracking_uri(uri)
+    return MlflowClient(uri)
+
+
+class MlflowTracker:
+    """A `Tracker` over the server at `uri`."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri.rstrip("/")
+        self._client = _client(self._uri)
+
+    @_translated
+    def find(self, experiment: str, fingerprint: str) -> TrackedRun | None:
+        """See `Tracker`."""
+        found = self._client.get_experiment_by_name(experiment)
+        if found is None:
+            return None
+        runs = self._client.search_runs(
+            [found.experiment_id],
+            filter_string=f"tags.`{Tag.FINGERPRINT}` = '{fingerprint}'",
+            order_by=["attributes.start_time DESC"],
+        )
+        finished = [run for run in runs if run.info.status == RunStatus.FINISHED]
+        newest = (finished or list(runs) or [None])[0]
+        return self._tracked(newest) if newest else None
+
+    @_translated
+    def start(self, spec: RunSpec) -> TrackedRun:
+        """See `Tracker`."""
+        experiment = self._experiment(spec.experiment)
+        tags = {
+            **spec.tags,
+            Tag.FINGERPRINT: spec.fingerprint,
+            Tag.PACKAGES: package_versions(),
+            # Seen by the server before anything else, so that a run killed at once has its name.
+            "mlflow.runName": spec.name,
+        }
+        run = self._client.create_run(experiment, tags={str(k): v for k, v in tags.items()})
+        run_id = run.info.run_id
+        params = [Param(name, str(value)) for name, value in _flatten(spec.params)]
+        self._client.log_batch(run_id, params=params)
+        self._client.log_inputs(run_id, [_dataset_input(spec.dataset)])
+        return self.get(run_id)
+
+    def _experiment(self, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        try:
+            return str(self._client.create_experiment(name))
+        except MlflowException:  # another process was faster
+            found = self._client.get_experiment_by_name(name)
+            if found is None:
+                raise
+            return str(found.experiment_id)
+
+    @_translated
+    def resume(self, run_id: str, tags: Mapping[str, str]) -> TrackedRun:
+        """See `Tracker`."""
+        self._client.update_run(run_id, status=RunStatus.RUNNING)
+        self.set_tags(run_id, tags)
+        return self.get(run_id)
+
+    @_translated
+    def last_step(self, run_id: str, metric: str) -> int:
+        """See `Tracker`."""
+        return max((m.step for m in self._client.get_metric_history(run_id, metric)), default=0)
+
+    @_translated
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
+        """See `Tracker`."""
+        now = int(time.time() * 1000)
+        batch = [Metric(name, float(value), now, step) for name, value in metrics.items()]
+        self._client.log_batch(run_id, metrics=batch)
+
+    @_translated
+    def log_figure(self, run_id: str, path: str, figure: Figure) -> None:
+        """See `Tracker`."""
+        self._client.log_figure(run_id, figure, path, save_kwargs={"dpi": FIGURE_DPI})
+
+    @_translated
+    def log_text(self, run_id: str, path: str, text: str) -> None:
+        """See `Tracker`."""
+        self._client.log_text(run_id, text, path)
+
+    @_translated
+    def read_text(self, run_id: str, path: str) -> str:
+        """See `Tracker`."""
+        uri = f"runs:/{run_id}/{path}"
+        return str(mlflow.artifacts.load_text(uri))
+
+    @_translated
+    def log_model(self, run_id: str, model: nn.Module, example: npt.NDArray[np.float32]) -> None:
+        """See `Tracker`."""
+        with torch.inference_mode():
+            output = model(torch.from_numpy(example)).numpy()
+        requirements = [f"torch=={torch.__version__.partition('+')[0]}", f"numpy=={np.__version__}"]
+        # Leaving the context marks the run FINISHED; the model is the last thing a run logs.
+        with mlflow.start_run(run_id=run_id):
+            mlflow.pytorch.log_model(
+                model,
+                name=MODEL_ARTIFACT,
+                signature=infer_signature(example, output),
+                input_example=example,
+                pip_requirements=requirements,
+                serialization_format="pt2",
+            )
+
+    @_translated
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """See `Tracker`."""
+        self._client.log_batch(run_id, tags=[RunTag(str(k), v) for k, v in tags.items()])
+
+    @_translated
+    def finish(self, run_id: str, status: RunStatus) -> None:
+        """See `Tracker`."""
+        self._client.set_terminated(run_id, status=status)
+
+    @_translated
+    def get(self, run_id: str) -> TrackedRun:
+        """See `Tracker`."""
+        return self._tracked(self._client.get_run(run_id))
+
+    @_translated
+    def running(self) -> list[TrackedRun]:
+        """See `Tracker`."""
+        experiments = [e.experiment_id for e in self._client.search_experiments()]
+        runs = self._client.search_runs(experiments, "attributes.status = 'RUNNING'")
+        return [self._tracked(run) for run in runs if Tag.FINGERPRINT in run.data.tags]
+
+    @contextmanager
+    def system_metrics(self, run_id: str) -> Iterator[None]:
+        """See `Tracker`."""
+        monitor = SystemMetricsMonitor(
+            run_id,
+            sampling_interval=SYSTEM_METRICS_SECONDS,
+            resume_logging=True,
+            tracking_uri=self._uri,
+        )
+        monitor.start()
+        try:
+            yield
+        finally:
+            monitor.finish()
+
+    def _tracked(self, run: Run) -> TrackedRun:
+        info = run.info
+        return TrackedRun(
+            run_id=info.run_id,
+            name=info.run_name or "",
+            status=RunStatus(info.status),
+            url=f"{self._uri}/#/experiments/{info.experiment_id}/runs/{info.run_id}",
+            tags=run.data.tags,
+            metrics=run.data.metrics,
+        )
+
+
+def _flatten(params: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in params.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _dataset_input(dataset: DatasetInput) -> MlflowDatasetInput:
+    entity = Dataset(
+        name=dataset.name,
+        digest=dataset.version,
+        source_type="dvc",
+        source=json.dumps({"source": dataset.source}),
+        profile=json.dumps(dict(dataset.counts)),
+    )
+    return MlflowDatasetInput(entity, [InputTag("mlflow.data.context", "training")])
+
+
+class MlflowRegistry:
+    """A `ModelRegistry` over the server at `uri`."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri.rstrip("/")
+        self._client = _client(self._uri)
+
+    @_translated
+    def register(self, name: str, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
+        """See `ModelRegistry`."""
+        self.tag_model(name, {})
+        tags = {str(k): v for k, v in tags.items()}
+        version = mlflow.register_model(f"runs:/{run_id}/{MODEL_ARTIFACT}", name, tags=tags)
+        return self._version(version)
+
+    @_translated
+    def version_of_run(self, name: str, run_id: str) -> ModelVersion | None:
+        """See `ModelRegistry`."""
+        found = self._client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+        newest = max(found, key=lambda version: int(version.version), default=None)
+        if newest is None:
+            return None
+        # The search does not fill in aliases.
+        return self._version(self._client.get_model_version(name, newest.version))
+
+    @_translated
+    def by_alias(self, name: str, alias: str) -> ModelVersion | None:
+        """See `ModelRegistry`."""
+        found = self._absent_is_none(self._client.get_model_version_by_alias, name, alias)
+        return self._version(found) if found else None
+
+    @_translated
+    def set_alias(self, name: str, alias: str, version: int) -> None:
+        """See `ModelRegistry`."""
+        self._client.set_registered_model_alias(name, alias, str(version))
+
+    @_translated
+    def tag_version(self, name: str, version: int, tags: Mapping[str, str]) -> None:
+        """See `ModelRegistry`."""
+        for key, value in tags.items():
+            self._client.set_model_version_tag(name, str(version), str(key), value)
+
+    @_translated
+    def model_tags(self, name: str) -> Mapping[str, str]:
+        """See `ModelRegistry`."""
+        found = self._absent_is_none(self._client.get_registered_model, name)
+        return dict(found.tags) if found else {}
+
+    @_translated
+    def tag_model(self, name: str, tags: Mapping[str, str]) -> None:
+        """See `ModelRegistry`."""
+        if self._absent_is_none(self._client.get_registered_model, name) is None:
+            try:
+                self._client.create_registered_model(name)
+            except MlflowException as error:  # another process was faster
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+        for key, value in tags.items():
+            self._client.set_registered_model_tag(name, str(key), value)
+
+    @_translated
+    def load(self, version: ModelVersion) -> nn.Module:
+        """See `ModelRegistry`."""
+        return _load(f"models:/{version.name}/{version.version}")
+
+    @_translated
+    def load_run(self, run_id: str) -> nn.Module:
+        """See `ModelRegistry`."""
+        return _load(f"runs:/{run_id}/{MODEL_ARTIFACT}")
+
+    def _absent_is_none(self, call: Callable[..., Any], *args: str) -> Any:
+        try:
+            return call(*args)
+        except MlflowException as error:
+            # An unknown alias is reported as an invalid parameter.
+            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                return None
+            raise
+
+    def _version(self, version: MlflowModelVersion) -> ModelVersion:
+        return ModelVersion(
+            name=version.name,
+            version=int(version.version),
+            run_id=version.run_id or "",
+            url=f"{self._uri}/#/models/{version.name}/versions/{version.version}",
+            tags=dict(version.tags),
+            aliases=tuple(version.aliases),
+        )
+
+
+def _load(uri: str) -> nn.Module:
+    model: nn.Module = mlflow.pytorch.load_model(uri, map_location="cpu")
+    return model

@@ -1,0 +1,1 @@
+"""Versioned data: the only package that runs DVC (and, for remotes, boto3)."""

@@ -1,0 +1,1 @@
+"""The Prefect side: flows, tasks, deployments, the embedded servers and the command line."""

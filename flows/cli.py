@@ -1,0 +1,226 @@
+"""The command line: `nightforge up | down | status | run | bench`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from components.errors import FlowRunError, NightforgeError, ServiceError
+from components.settings import Settings
+from flows.embedded import Addresses, Embedded
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
+
+app = typer.Typer(
+    help="Retrains models every night and promotes only those that are truly better.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+INTERRUPTED = 130
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")]
+
+
+def main() -> None:
+    """Entry point: one clear line for a known error, the trace only with --debug."""
+    debug = "--debug" in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    try:
+        app()
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted")
+        sys.exit(INTERRUPTED)
+    except NightforgeError as error:
+        if debug:
+            raise
+        Console(stderr=True).print(f"[bold red]error:[/] {_escaped(error)}", highlight=False)
+        sys.exit(error.exit_code)
+
+
+def _escaped(error: object) -> str:
+    return str(error).replace("[", "\\[")
+
+
+@app.callback()
+def options(debug: Debug = False) -> None:
+    """Options that every command takes."""
+
+
+def _settings() -> Settings:
+    return Settings.from_environment(os.environ)
+
+
+@app.command()
+def up() -> None:
+    """Start the embedded servers and the worker, and keep them until `nightforge down`."""
+    settings = _settings()
+    addresses = _start(settings)
+    _print_addresses(addresses, settings)
+
+
+@app.command()
+def down() -> None:
+    """Stop what `nightforge up` started; all state stays on disk."""
+    stopped = Embedded(_settings()).stop()
+    console.print("stopped" if stopped else "nothing was running")
+
+
+@app.command()
+def status() -> None:
+    """Say what runs, where, and with which state directory."""
+    settings = _settings()
+    table = Table(title=f"state directory {settings.home}")
+    for column in ("service", "state", "where"):
+        table.add_column(column)
+    services = Embedded(settings).status()
+    for service in services:
+        state = "[green]running[/]" if service.running else "[red]stopped[/]"
+        table.add_row(service.name, state, service.detail)
+    console.print(table)
+    if not all(service.running for service in services):
+        raise typer.Exit(3)
+
+
+@app.command()
+def run(
+    flow: Annotated[str, typer.Argument(help="Which deployment to trigger, such as nightly.")],
+    profile: Annotated[
+        str | None, typer.Option(help="A profile of params.yaml to lay over the parameters.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="One parameter, such as training.epochs=3.", metavar="A.B=C"),
+    ] = None,
+    with_servers: Annotated[
+        bool, typer.Option("--with-servers", help="Start the servers first, stop them afterwards.")
+    ] = False,
+) -> None:
+    """Trigger a deployment, follow it, and print its summary."""
+    settings = _settings()
+    with _servers(settings, start=with_servers) as addresses:
+        _connect(settings, addresses)
+        ended = _trigger_and_follow(settings, flow, profile, set_ or [])
+        _print_report(settings, ended)
+        console.print(f"Prefect: {addresses.prefect_ui}   MLflow: {addresses.mlflow}")
+    if with_servers:
+        console.print("The servers are stopped; `nightforge up` shows the same state again.")
+    _raise_unless_completed(ended)
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="Which benchmark, such as lenet-cpu.")],
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Where to write the result.")
+    ] = None,
+) -> None:
+    """Measure against a reference in the same run."""
+    from components.benchmarks import BENCHMARKS
+
+    result = BENCHMARKS.get(name)(lambda line: console.print(line, highlight=False))
+    text = result.model_dump_json(indent=2)
+    if json_file:
+        json_file.write_text(text + "\n", encoding="utf-8")
+    console.print_json(text)
+
+
+def _start(settings: Settings) -> Addresses:
+    embedded = Embedded(settings)
+    with console.status("starting Prefect, MLflow and a worker"):
+        addresses = embedded.start(lambda name: console.print(f"{name}: ready", highlight=False))
+        try:
+            _connect(settings, addresses)
+            from flows.deployments import register_all
+            from flows.reconcile import close_orphans
+
+            register_all(settings)
+            for line in close_orphans(addresses.mlflow):
+                console.print(line, highlight=False)
+        except BaseException:
+            embedded.stop()
+            raise
+    return addresses
+
+
+def _connect(settings: Settings, addresses: Addresses) -> None:
+    """Point this process's Prefect and MLflow clients at the embedded servers.
+
+    Must come before the first import of prefect, which reads the environment then.
+    """
+    os.environ.update(Embedded(settings).environment(addresses))
+
+
+@contextmanager
+def _servers(settings: Settings, *, start: bool) -> Iterator[Addresses]:
+    embedded = Embedded(settings)
+    addresses = embedded.addresses()
+    if addresses:
+        yield addresses
+        return
+    if not start:
+        raise ServiceError(
+            f"services of {settings.home}",
+            got="nothing running",
+            wanted="the embedded servers",
+            remedy="Start them with `nightforge up`, or add --with-servers.",
+        )
+    addresses = _start(settings)
+    try:
+        yield addresses
+    finally:
+        embedded.stop()
+
+
+def _trigger_and_follow(
+    settings: Settings, flow: str, profile: str | None, assignments: list[str]
+) -> FlowRun:
+    from prefect.client.orchestration import get_client
+
+    from flows.follow import Follower
+    from flows.trigger import trigger
+
+    with get_client(sync_client=True) as client:
+        started = trigger(client, settings, flow, profile, assignments)
+        return Follower(client, started, console).follow()
+
+
+def _print_report(settings: Settings, ended: FlowRun) -> None:
+    from flows.follow import print_summary
+    from flows.reports import read_report
+
+    report = read_report(settings.reports, f"{ended.id}.json")
+    if report:
+        print_summary(report, console)
+
+
+def _raise_unless_completed(ended: FlowRun) -> None:
+    state = ended.state
+    if state and state.is_completed():
+        return
+    raise FlowRunError(
+        f"flow run {ended.name}",
+        got=f"{state.name if state else 'no state'} ({(state and state.message) or 'no message'})",
+        wanted="Completed",
+        remedy="See the run's log in the Prefect UI; what was finished is kept.",
+    )
+
+
+def _print_addresses(addresses: Addresses, settings: Settings) -> None:
+    console.print(f"Prefect: {addresses.prefect_ui}", highlight=False)
+    console.print(f"MLflow:  {addresses.mlflow}", highlight=False)
+    console.print(f"state:   {settings.home}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

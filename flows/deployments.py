@@ -1,0 +1,131 @@
+"""Work pool, limits and deployments, registered again at each start without undoing edits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import Flow
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.deployments.runner import EntrypointType
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.schedules import Schedule
+from prefect.workers.process import ProcessWorker
+from pydantic import BaseModel, ConfigDict, Field
+
+from components.params import Tree, check, load_params
+from components.settings import Settings
+from flows.data import data
+from flows.pipeline import nightly
+from flows.tasks import PROMOTION_LIMIT
+from flows.train import train
+
+WORK_POOL = "nightforge"
+
+
+class ScheduleConfig(BaseModel):
+    """When the nightly flow starts by itself (params.yaml: schedule)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cron: str = Field("0 2 * * *", description="Minute, hour, day of month, month, day of week")
+    timezone: str = Field("UTC", description="Name of the time zone, as in Europe/Berlin")
+    active: bool = Field(False, description="Whether the schedule is switched on at first")
+
+
+@dataclass(frozen=True)
+class DeploymentSpec:
+    """A flow as it is deployed.
+
+    Attributes:
+        flow: What runs.
+        own: Section of params.yaml whose values are parameters of their own.
+        sections: Sections of params.yaml that are parameters under their own name.
+        scheduled: Whether the schedule of params.yaml is attached.
+        single: Whether a second run at the same time is cancelled.
+    """
+
+    flow: Flow[..., None]
+    own: str
+    sections: tuple[str, ...] = ()
+    scheduled: bool = False
+    single: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of the flow and of its deployment."""
+        return self.flow.name
+
+    def parameters(self, tree: Mapping[str, Any]) -> Tree:
+        """The flow's parameters out of a tree shaped like params.yaml."""
+        known = self.flow.parameters.properties
+        own = {key: value for key, value in tree.get(self.own, {}).items() if key in known}
+        return own | {section: tree[section] for section in self.sections if section in tree}
+
+
+DEPLOYMENTS: dict[str, DeploymentSpec] = {
+    spec.name: spec
+    for spec in (
+        DeploymentSpec(nightly, "nightly", ("training",), scheduled=True, single=True),
+        DeploymentSpec(data, "nightly"),
+        DeploymentSpec(train, "nightly", ("training",)),
+    )
+}
+
+
+def register_all(settings: Settings) -> None:
+    """Create or update everything a night needs on the Prefect server.
+
+    Schedules belong to the people who edit them in the UI: they are set only when a deployment
+    is first created.
+    """
+    tree = load_params(settings.params_file)
+    schedule = check(ScheduleConfig, tree.get("schedule") or {}, "params.yaml: schedule")
+    with get_client(sync_client=True) as client:
+        _ensure_pool(client)
+        client.upsert_global_concurrency_limit_by_name(PROMOTION_LIMIT, 1)
+        for spec in DEPLOYMENTS.values():
+            _register(client, spec, tree, schedule)
+
+
+def _ensure_pool(client: SyncPrefectClient) -> None:
+    template = ProcessWorker.get_default_base_job_template()
+    pool = WorkPoolCreate(name=WORK_POOL, type="process", base_job_template=template)
+    try:
+        client.create_work_pool(pool)
+    except ObjectAlreadyExists:
+        pass
+
+
+def _register(
+    client: SyncPrefectClient, spec: DeploymentSpec, tree: Tree, schedule: ScheduleConfig
+) -> None:
+    try:
+        client.read_deployment_by_name(f"{spec.name}/{spec.name}")
+        first = False
+    except ObjectNotFound:
+        first = True
+    cron = CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
+    deployment = spec.flow.to_deployment(
+        spec.name,
+        description=spec.flow.fn.__doc__,
+        tags=["nightforge"],
+        parameters=spec.parameters(tree),
+        schedule=(
+            Schedule(cron=cron.cron, timezone=cron.timezone, active=schedule.active)
+            if spec.scheduled and first
+            else None
+        ),
+        concurrency_limit=(
+            ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+            if spec.single
+            else None
+        ),
+        entrypoint_type=EntrypointType.MODULE_PATH,
+        work_pool_name=WORK_POOL,
+    )
+    deployment.apply(work_pool_name=WORK_POOL)

@@ -1,0 +1,381 @@
+"""The embedded servers: Prefect, MLflow and one worker on this machine, kept alive by supervisord.
+
+supervisord restarts what dies; `down` stops it. Every process it starts carries the state
+directory in its environment, so that what a SIGKILL of supervisord left behind is found again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from components.errors import PortInUseError, ServiceError
+from components.settings import PREFIX, Settings
+
+MARKER = PREFIX + "SUPERVISED"
+POOL = "nightforge"
+USUAL_PORTS = {"prefect": 4200, "mlflow": 5000}
+START_SECONDS = 180.0
+STOP_SECONDS = 30.0
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the embedded servers listen."""
+
+    host: str
+    prefect_port: int
+    mlflow_port: int
+
+    @property
+    def prefect_ui(self) -> str:
+        """Prefect's start page."""
+        return f"http://{self.host}:{self.prefect_port}"
+
+    @property
+    def prefect_api(self) -> str:
+        """What PREFECT_API_URL is set to."""
+        return f"{self.prefect_ui}/api"
+
+    @property
+    def mlflow(self) -> str:
+        """What MLFLOW_TRACKING_URI is set to; also MLflow's start page."""
+        return f"http://{self.host}:{self.mlflow_port}"
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """One line of `nightforge status`."""
+
+    name: str
+    running: bool
+    detail: str
+
+
+class Embedded:
+    """Starts, inspects and stops the services of one state directory."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._run = settings.home / "run"
+        self._state = self._run / "services.json"
+        self._pid = self._run / "supervisord.pid"
+
+    def addresses(self) -> Addresses | None:
+        """Where the servers listen, or None if they are not up."""
+        if not self._supervisor():
+            return None
+        return self._read_state()
+
+    def start(self, on_progress: Callable[[str], None]) -> Addresses:
+        """Start the services and wait until each is usable.
+
+        Raises:
+            ServiceError: If they run already, a port is taken, or one does not come up.
+            StateDirectoryError: If the state directory cannot be written.
+        """
+        self._settings.ensure_home()
+        for folder in (self._run, self._settings.logs, self._settings.home / "mlflow"):
+            folder.mkdir(exist_ok=True)
+        with self._locked():
+            if self._supervisor():
+                raise ServiceError(
+                    f"services of {self._settings.home}",
+                    got="already running",
+                    wanted="nothing running there",
+                    remedy="Use them, or stop them with `nightforge down`.",
+                )
+            self._end_leftovers()
+            addresses = self._choose_addresses()
+            self._state.write_text(json.dumps(asdict(addresses)), encoding="utf-8")
+            log = self._settings.logs / "supervisord.log"
+            log.unlink(missing_ok=True)
+            self._launch(addresses)
+            try:
+                self._await_ready(addresses, on_progress)
+            except BaseException:
+                self._stop_all()
+                raise
+        return addresses
+
+    def stop(self) -> bool:
+        """Stop everything; False if nothing ran."""
+        if not self._settings.home.is_dir():
+            return False
+        self._run.mkdir(exist_ok=True)
+        with self._locked():
+            return self._stop_all()
+
+    def status(self) -> list[ServiceStatus]:
+        """Each service and whether it answers."""
+        addresses = self.addresses()
+        if addresses is None:
+            return [
+                ServiceStatus(name, False, "stopped") for name in ("prefect", "mlflow", "worker")
+            ]
+        checks = {
+            "prefect": (_prefect_ready(addresses), addresses.prefect_ui),
+            "mlflow": (_mlflow_ready(addresses), addresses.mlflow),
+            "worker": (_worker_ready(addresses), f"work pool {POOL}"),
+        }
+        return [ServiceStatus(name, ok, detail) for name, (ok, detail) in checks.items()]
+
+    def environment(self, addresses: Addresses) -> dict[str, str]:
+        """The environment of the services, and of anything that talks to them."""
+        settings = self._settings
+        environment = {
+            **os.environ,
+            PREFIX + "HOME": str(settings.home),
+            PREFIX + "PARAMS_FILE": str(settings.params_file.absolute()),
+            "PREFECT_HOME": str(settings.home / "prefect"),
+            "PREFECT_API_URL": addresses.prefect_api,
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+            # The other interface asks a host outside for its analytics even when they are off.
+            "PREFECT_SERVER_UI_V2_ENABLED": "false",
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
+                "prefect.server.concurrency.lease_storage.filesystem"
+            ),
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "DO_NOT_TRACK": "1",
+            "MLFLOW_TRACKING_URI": addresses.mlflow,
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+        }
+        if settings.data_dir:
+            environment[PREFIX + "DATA_DIR"] = str(settings.data_dir.absolute())
+        return environment
+
+    def log_tail(self, service: str, lines: int = 8) -> str:
+        """The last lines a service printed."""
+        path = self._settings.logs / f"{service}.log"
+        if not path.exists():
+            return ""
+        return "\n".join(path.read_text("utf-8", errors="replace").splitlines()[-lines:])
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self._run / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ServiceError(
+                    f"services of {self._settings.home}",
+                    got="another `nightforge up` or `down` at work",
+                    wanted="one at a time",
+                    remedy="Wait for it to finish.",
+                ) from None
+            yield
+
+    def _read_state(self) -> Addresses | None:
+        try:
+            return Addresses(**json.loads(self._state.read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def _supervisor(self) -> psutil.Process | None:
+        try:
+            process = psutil.Process(int(self._pid.read_text()))
+            if process.environ().get(MARKER) == str(self._settings.home):
+                return process
+        except (OSError, ValueError, psutil.Error):
+            pass
+        return None
+
+    def _choose_addresses(self) -> Addresses:
+        before = self._read_state()
+        ports: dict[str, int] = {}
+        for name in ("prefect", "mlflow"):
+            configured: int = getattr(self._settings, f"{name}_port")
+            if configured:
+                if not _free(self._settings.host, configured):
+                    raise PortInUseError(
+                        f"port {configured} for {name}",
+                        got="a port that another process uses",
+                        wanted="a free port",
+                        remedy=f"Free it, or set {PREFIX}{name.upper()}_PORT to another or to 0.",
+                    )
+                ports[name] = configured
+                continue
+            earlier = getattr(before, f"{name}_port") if before else USUAL_PORTS[name]
+            preferred = [earlier, USUAL_PORTS[name]]
+            ports[name] = next(
+                (p for p in preferred if _free(self._settings.host, p)),
+                0,
+            ) or _any_free(self._settings.host)
+        return Addresses(self._settings.host, ports["prefect"], ports["mlflow"])
+
+    def _launch(self, addresses: Addresses) -> None:
+        config = self._run / "supervisord.conf"
+        config.write_text(_supervisor_config(self._settings, addresses), encoding="utf-8")
+        environment = self.environment(addresses) | {MARKER: str(self._settings.home)}
+        done = subprocess.run(
+            [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)],
+            env=environment,
+            cwd=self._settings.home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            raise ServiceError(
+                "supervisord",
+                got=f"exit status {done.returncode} ({done.stderr.strip()[-300:]})",
+                wanted="a running supervisor",
+                remedy=f"See {self._settings.logs}.",
+            )
+
+    def _await_ready(self, addresses: Addresses, on_progress: Callable[[str], None]) -> None:
+        waiting = {"prefect": _prefect_ready, "mlflow": _mlflow_ready, "worker": _worker_ready}
+        deadline = time.monotonic() + START_SECONDS
+        log = self._settings.logs / "supervisord.log"
+        while waiting:
+            for name in [name for name, ready in waiting.items() if ready(addresses)]:
+                del waiting[name]
+                on_progress(name)
+            messages = log.read_text("utf-8") if log.exists() else ""
+            dead = [name for name in waiting if f"gave up: {name} " in messages]
+            if dead or (waiting and time.monotonic() > deadline):
+                name = (dead or sorted(waiting))[0]
+                raise ServiceError(
+                    name,
+                    got="a process that keeps ending" if dead else "no answer",
+                    wanted=f"a usable service within {START_SECONDS:.0f} s",
+                    remedy=f"See {self._settings.logs / (name + '.log')}:\n{self.log_tail(name)}",
+                )
+            time.sleep(POLL_SECONDS)
+
+    def _stop_all(self) -> bool:
+        supervisor = self._supervisor()
+        if supervisor:
+            supervisor.send_signal(signal.SIGTERM)
+            try:
+                supervisor.wait(STOP_SECONDS)
+            except psutil.TimeoutExpired:
+                supervisor.kill()
+        return self._end_leftovers() or supervisor is not None
+
+    def _end_leftovers(self) -> bool:
+        """End what still carries our marker: survivors of a killed supervisor or worker."""
+        left = list(_marked(self._settings.home))
+        for process in left:
+            _signal(process, signal.SIGTERM)
+        _, stubborn = psutil.wait_procs(left, timeout=STOP_SECONDS / 3)
+        for process in stubborn:
+            _signal(process, signal.SIGKILL)
+        psutil.wait_procs(stubborn, timeout=STOP_SECONDS / 3)
+        return bool(left)
+
+
+def _marked(home: Path) -> Iterator[psutil.Process]:
+    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    for process in psutil.process_iter():
+        try:
+            if process.pid not in own and process.environ().get(MARKER) == str(home):
+                yield process
+        except psutil.Error:
+            continue
+
+
+def _signal(process: psutil.Process, number: int) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        pass
+
+
+def _supervisor_config(settings: Settings, addresses: Addresses) -> str:
+    python, home, host = sys.executable, settings.home, addresses.host
+    programs = {
+        "prefect": f"{python} -m prefect server start --host {host} "
+        f"--port {addresses.prefect_port}",
+        "mlflow": f"{python} -m mlflow server --host {host} --port {addresses.mlflow_port} "
+        f"--backend-store-uri sqlite:///{home}/mlflow/mlflow.db "
+        f"--artifacts-destination {home}/mlflow/artifacts --workers 1",
+        "worker": f"{python} -m flows.await_server {addresses.prefect_api}/health "
+        f"{python} -m prefect worker start --pool {POOL} --type process --name embedded",
+    }
+    sections = [
+        "[supervisord]",
+        f"logfile={settings.logs}/supervisord.log",
+        f"pidfile={home}/run/supervisord.pid",
+        f"childlogdir={settings.logs}",
+        f"directory={home}",
+        "silent=true",
+    ]
+    for name, command in programs.items():
+        sections += [
+            f"[program:{name}]",
+            "command=" + command.replace("%", "%%"),
+            f"directory={home}",
+            f"stdout_logfile={settings.logs}/{name}.log",
+            "redirect_stderr=true",
+            "autorestart=true",
+            "startsecs=3",
+            "startretries=4",
+            "stopwaitsecs=12",
+            "stopasgroup=true",
+            "killasgroup=true",
+        ]
+    return "\n".join(sections) + "\n"
+
+
+def _free(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def _any_free(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _answers(url: str, body: dict[str, object] | None = None) -> object | None:
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310
+    # Never through a proxy that the environment names: the servers are on this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=5) as response:
+            answer: object = json.load(response)
+            return answer
+    except (OSError, ValueError):
+        return None
+
+
+def _prefect_ready(addresses: Addresses) -> bool:
+    return _answers(f"{addresses.prefect_api}/health") is True
+
+
+def _mlflow_ready(addresses: Addresses) -> bool:
+    url = f"{addresses.mlflow}/api/2.0/mlflow/experiments/search"
+    return _answers(url, {"max_results": 1}) is not None
+
+
+def _worker_ready(addresses: Addresses) -> bool:
+    url = f"{addresses.prefect_api}/work_pools/{POOL}/workers/filter"
+    workers = _answers(url, {})
+    return isinstance(workers, list) and any(w.get("status") == "ONLINE" for w in workers)

@@ -1,0 +1,39 @@
+"""Close what a crash left open, at every start of the embedded servers.
+
+Nothing can be running then: leftover processes were ended before the servers came up.
+"""
+
+from __future__ import annotations
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.objects import StateType
+from prefect.states import Crashed
+
+from components.tracking.base import RunStatus, Tag
+from components.tracking.mlflow import MlflowTracker
+
+REASON = "closed at start: its process was gone"
+OPEN_STATES = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
+
+
+def close_orphans(mlflow_uri: str) -> list[str]:
+    """Mark flow runs as Crashed and MLflow runs as KILLED if they still claim to be running.
+
+    Returns:
+        One line for each run that was closed.
+    """
+    lines = []
+    with get_client(sync_client=True) as client:
+        chosen = FlowRunFilter(
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=OPEN_STATES))
+        )
+        for run in client.read_flow_runs(flow_run_filter=chosen):
+            client.set_flow_run_state(run.id, Crashed(message=REASON), force=True)
+            lines.append(f"flow run {run.name}: {REASON}")
+    tracker = MlflowTracker(mlflow_uri)
+    for tracked in tracker.running():
+        tracker.set_tags(tracked.run_id, {Tag.CLOSED: REASON})
+        tracker.finish(tracked.run_id, RunStatus.KILLED)
+        lines.append(f"MLflow run {tracked.name}: {REASON}")
+    return lines

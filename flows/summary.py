@@ -1,0 +1,53 @@
+"""Fills a run report from the outcomes of the jobs."""
+
+from __future__ import annotations
+
+from components.datasets.base import Split
+from components.jobs.data import DataOutcome
+from components.jobs.evaluate import headline
+from components.jobs.gate import GateOutcome, PromoteOutcome
+from components.tracking.base import CHAMPION, TrackedRun
+from flows.reports import DatasetReport, DecisionReport, ModelReport, RunReport
+
+
+def describe_data(report: RunReport, outcome: DataOutcome) -> None:
+    """Which data, from where, and whether they are only a sample."""
+    data = outcome.dataset
+    report.dataset = DatasetReport(
+        name=data.name,
+        version=data.version,
+        source=data.source,
+        sample=data.sample,
+        train=data.counts[Split.TRAIN],
+        validation=data.counts[Split.VALIDATION],
+        test=data.counts[Split.TEST],
+    )
+    if outcome.warning:
+        report.warnings.append(outcome.warning)
+
+
+def describe_training(report: RunReport, run: TrackedRun) -> None:
+    """Where to see the run."""
+    report.links["MLflow run"] = run.url
+
+
+def describe_candidate(report: RunReport, run: TrackedRun) -> None:
+    """The headline metrics and where to see the rest."""
+    describe_training(report, run)
+    report.metrics = headline(run)
+
+
+def describe_decision(report: RunReport, gated: GateOutcome, promoted: PromoteOutcome) -> None:
+    """The decision, its evidence, and who is champion now."""
+    decision, version, champion = gated.decision, gated.version, promoted.champion
+    is_champion = champion is not None and champion.version == version.version
+    report.decision = DecisionReport(
+        promoted=decision.promoted, reasons=decision.reasons, evidence=decision.evidence
+    )
+    report.model = ModelReport(
+        name=version.name,
+        version=version.version,
+        alias=CHAMPION if is_champion else None,
+        champion=champion.version if champion else None,
+    )
+    report.links["MLflow model"] = version.url

@@ -1,0 +1,150 @@
+"""Prefect tasks: retry policy, progress and logging around the jobs."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from uuid import UUID
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.concurrency.sync import concurrency
+from prefect.runtime import flow_run
+from prefect.tasks import Task
+
+from components.errors import TrackingError
+from components.jobs import data as data_job
+from components.jobs import evaluate as evaluate_job
+from components.jobs import gate as gate_job
+from components.jobs import train as train_job
+from components.jobs.context import FlowRunRef, JobContext
+from components.jobs.data import DataOutcome
+from components.jobs.evaluate import EvaluationOutcome
+from components.jobs.gate import GateOutcome, PromoteOutcome, RegisterOutcome
+from components.jobs.train import TrainOutcome
+from components.settings import Settings
+from components.tracking.base import ModelVersion, TrackedRun
+from components.training.classifier import TrainConfig
+from components.training.reporting import EpochMetrics
+from components.versioning.dvc import DatasetVersion
+
+PROMOTION_LIMIT = "promotion"
+
+
+@cache
+def settings() -> Settings:
+    """This process's settings; a flow run is its own process, so they are read once."""
+    return Settings.from_environment(os.environ)
+
+
+def context() -> JobContext:
+    """The job context of the running flow."""
+    return JobContext.connect(settings(), FlowRunRef(str(flow_run.id), str(flow_run.ui_url)))
+
+
+def passing_trouble(task: Task[..., object], run: TaskRun, state: State) -> bool:
+    """Retry what can pass (an unreachable server), not what cannot (bad data, bad config)."""
+    try:
+        state.result()
+    except (TrackingError, ConnectionError, TimeoutError):
+        return True
+    except Exception:
+        return False
+    return False
+
+
+# A restarting server is back within this time; longer outages fail the night.
+RETRIES = [2, 10, 30]
+
+
+@task(name="data", task_run_name="data {name}")
+def refresh_data(name: str) -> DataOutcome:
+    """Bring the dataset up to date through DVC."""
+    logger = get_run_logger()
+    outcome = data_job.refresh(context(), name, logger.info)
+    if outcome.warning:
+        logger.warning(outcome.warning)
+    return outcome
+
+
+class _ProgressArtifact:
+    """Shows epochs as a Prefect progress artifact, which the UI and the terminal follow."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._artifact: UUID | None = None
+
+    def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
+        share = 100 * metrics.epoch / epochs
+        text = (
+            f"{self._model}: epoch {metrics.epoch}/{epochs}, "
+            f"validation accuracy {metrics.validation_accuracy:.4f}, "
+            f"loss {metrics.validation_loss:.4f}, {metrics.seconds:.1f} s"
+        )
+        if self._artifact is None:
+            created = create_progress_artifact(share, key="training-progress", description=text)
+            assert isinstance(created, UUID)
+            self._artifact = created
+        else:
+            update_progress_artifact(self._artifact, share, description=text)
+
+
+@task(
+    name="train",
+    task_run_name="train {model}",
+    retries=len(RETRIES),
+    retry_delay_seconds=RETRIES,
+    retry_condition_fn=passing_trouble,
+)
+def train(dataset: DatasetVersion, model: str, config: TrainConfig, force: bool) -> TrainOutcome:
+    """Train, or find the finished run with the same fingerprint."""
+    return train_job.train(context(), dataset, model, config, _ProgressArtifact(model), force=force)
+
+
+@task(
+    name="evaluate",
+    retries=len(RETRIES),
+    retry_delay_seconds=RETRIES,
+    retry_condition_fn=passing_trouble,
+)
+def evaluate(run: TrackedRun, dataset: DatasetVersion) -> EvaluationOutcome:
+    """Evaluate candidate and champion on the held-out test split."""
+    return evaluate_job.evaluate(context(), run, dataset)
+
+
+@task(
+    name="register",
+    retries=len(RETRIES),
+    retry_delay_seconds=RETRIES,
+    retry_condition_fn=passing_trouble,
+)
+def register(run: TrackedRun, dataset: DatasetVersion) -> RegisterOutcome:
+    """Make the candidate a version of its registered model."""
+    return gate_job.register(context(), run, dataset)
+
+
+@task(
+    name="gate",
+    retries=len(RETRIES),
+    retry_delay_seconds=RETRIES,
+    retry_condition_fn=passing_trouble,
+)
+def gate(
+    version: ModelVersion, evaluation: EvaluationOutcome, dataset: DatasetVersion
+) -> GateOutcome:
+    """Decide, one decision at a time."""
+    with concurrency(PROMOTION_LIMIT, strict=True):
+        return gate_job.gate(context(), version, evaluation, dataset)
+
+
+@task(
+    name="promote",
+    retries=len(RETRIES),
+    retry_delay_seconds=RETRIES,
+    retry_condition_fn=passing_trouble,
+)
+def promote(version: ModelVersion, dataset: DatasetVersion) -> PromoteOutcome:
+    """Move the champion alias if the gate said so, one at a time."""
+    with concurrency(PROMOTION_LIMIT, strict=True):
+        return gate_job.promote(context(), version, dataset)

@@ -1,0 +1,26 @@
+"""Train one model without evaluating or promoting it."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from components.training.classifier import TrainConfig
+from flows import tasks
+from flows.forms import DatasetName, Force, ModelName
+from flows.reports import reporting
+from flows.summary import describe_data, describe_training
+
+
+@flow(name="train", flow_run_name="train {model} on {dataset}")
+def train(
+    dataset: DatasetName = "fashion_mnist",
+    model: ModelName = "lenet_modern",
+    training: TrainConfig = TrainConfig(),  # noqa: B008 - frozen
+    force: Force = False,
+) -> None:
+    """Train a model and log it to MLflow; the test split is not touched."""
+    with reporting("train", tasks.settings()) as run:
+        data = run.step("data", tasks.refresh_data, dataset)
+        describe_data(run.report, data)
+        trained = run.step("train", tasks.train, data.dataset, model, training, force)
+        describe_training(run.report, trained.run)
