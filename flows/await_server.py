@@ -22,7 +22,7 @@ def main(url: str, command: list[str]) -> None:
             break
         except OSError:
             time.sleep(POLL_SECONDS)
-    os.execv(command[0], command)
+    os.execv(command[0], command)  # noqa: S606 - replaces this process
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from rich.table import Table
 
 from components.errors import FlowRunError, NightforgeError, ServiceError
 from components.settings import Settings
-from flows.embedded import Addresses, Embedded
+from flows.embedded import Embedded
+from flows.probes import Addresses
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,10 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.client.schemas.schedules import CronSchedule
-from prefect.deployments.runner import EntrypointType
+from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.schedules import Schedule
+from prefect.types.entrypoint import EntrypointType
 from prefect.workers.process import ProcessWorker
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,10 +23,9 @@ from components.params import Tree, check, load_params
 from components.settings import Settings
 from flows.data import data
 from flows.pipeline import nightly
+from flows.probes import POOL
 from flows.tasks import PROMOTION_LIMIT
 from flows.train import train
-
-WORK_POOL = "nightforge"
 
 
 class ScheduleConfig(BaseModel):
@@ -94,11 +95,9 @@ def register_all(settings: Settings) -> None:
 
 def _ensure_pool(client: SyncPrefectClient) -> None:
     template = ProcessWorker.get_default_base_job_template()
-    pool = WorkPoolCreate(name=WORK_POOL, type="process", base_job_template=template)
-    try:
+    pool = WorkPoolCreate(name=POOL, type="process", base_job_template=template)
+    with suppress(ObjectAlreadyExists):
         client.create_work_pool(pool)
-    except ObjectAlreadyExists:
-        pass
 
 
 def _register(
@@ -126,6 +125,7 @@ def _register(
             else None
         ),
         entrypoint_type=EntrypointType.MODULE_PATH,
-        work_pool_name=WORK_POOL,
+        work_pool_name=POOL,
     )
-    deployment.apply(work_pool_name=WORK_POOL)
+    assert isinstance(deployment, RunnerDeployment)
+    deployment.apply(work_pool_name=POOL)

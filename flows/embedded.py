@@ -10,14 +10,11 @@ import fcntl
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,37 +22,21 @@ import psutil
 
 from components.errors import PortInUseError, ServiceError
 from components.settings import PREFIX, Settings
+from flows.probes import (
+    POOL,
+    Addresses,
+    any_free,
+    free,
+    mlflow_ready,
+    prefect_ready,
+    worker_ready,
+)
 
 MARKER = PREFIX + "SUPERVISED"
-POOL = "nightforge"
 USUAL_PORTS = {"prefect": 4200, "mlflow": 5000}
 START_SECONDS = 180.0
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.2
-
-
-@dataclass(frozen=True)
-class Addresses:
-    """Where the embedded servers listen."""
-
-    host: str
-    prefect_port: int
-    mlflow_port: int
-
-    @property
-    def prefect_ui(self) -> str:
-        """Prefect's start page."""
-        return f"http://{self.host}:{self.prefect_port}"
-
-    @property
-    def prefect_api(self) -> str:
-        """What PREFECT_API_URL is set to."""
-        return f"{self.prefect_ui}/api"
-
-    @property
-    def mlflow(self) -> str:
-        """What MLFLOW_TRACKING_URI is set to; also MLflow's start page."""
-        return f"http://{self.host}:{self.mlflow_port}"
 
 
 @dataclass(frozen=True)
@@ -129,9 +110,9 @@ class Embedded:
                 ServiceStatus(name, False, "stopped") for name in ("prefect", "mlflow", "worker")
             ]
         checks = {
-            "prefect": (_prefect_ready(addresses), addresses.prefect_ui),
-            "mlflow": (_mlflow_ready(addresses), addresses.mlflow),
-            "worker": (_worker_ready(addresses), f"work pool {POOL}"),
+            "prefect": (prefect_ready(addresses), addresses.prefect_ui),
+            "mlflow": (mlflow_ready(addresses), addresses.mlflow),
+            "worker": (worker_ready(addresses), f"work pool {POOL}"),
         }
         return [ServiceStatus(name, ok, detail) for name, (ok, detail) in checks.items()]
 
@@ -204,7 +185,7 @@ class Embedded:
         for name in ("prefect", "mlflow"):
             configured: int = getattr(self._settings, f"{name}_port")
             if configured:
-                if not _free(self._settings.host, configured):
+                if not free(self._settings.host, configured):
                     raise PortInUseError(
                         f"port {configured} for {name}",
                         got="a port that another process uses",
@@ -216,9 +197,9 @@ class Embedded:
             earlier = getattr(before, f"{name}_port") if before else USUAL_PORTS[name]
             preferred = [earlier, USUAL_PORTS[name]]
             ports[name] = next(
-                (p for p in preferred if _free(self._settings.host, p)),
+                (p for p in preferred if free(self._settings.host, p)),
                 0,
-            ) or _any_free(self._settings.host)
+            ) or any_free(self._settings.host)
         return Addresses(self._settings.host, ports["prefect"], ports["mlflow"])
 
     def _launch(self, addresses: Addresses) -> None:
@@ -242,7 +223,7 @@ class Embedded:
             )
 
     def _await_ready(self, addresses: Addresses, on_progress: Callable[[str], None]) -> None:
-        waiting = {"prefect": _prefect_ready, "mlflow": _mlflow_ready, "worker": _worker_ready}
+        waiting = {"prefect": prefect_ready, "mlflow": mlflow_ready, "worker": worker_ready}
         deadline = time.monotonic() + START_SECONDS
         log = self._settings.logs / "supervisord.log"
         while waiting:
@@ -294,10 +275,8 @@ def _marked(home: Path) -> Iterator[psutil.Process]:
 
 
 def _signal(process: psutil.Process, number: int) -> None:
-    try:
+    with suppress(psutil.NoSuchProcess):
         process.send_signal(number)
-    except psutil.NoSuchProcess:
-        pass
 
 
 def _supervisor_config(settings: Settings, addresses: Addresses) -> str:
@@ -334,48 +313,3 @@ def _supervisor_config(settings: Settings, addresses: Addresses) -> str:
             "killasgroup=true",
         ]
     return "\n".join(sections) + "\n"
-
-
-def _free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
-
-
-def _any_free(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _answers(url: str, body: dict[str, object] | None = None) -> object | None:
-    data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310
-    # Never through a proxy that the environment names: the servers are on this machine.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=5) as response:
-            answer: object = json.load(response)
-            return answer
-    except (OSError, ValueError):
-        return None
-
-
-def _prefect_ready(addresses: Addresses) -> bool:
-    return _answers(f"{addresses.prefect_api}/health") is True
-
-
-def _mlflow_ready(addresses: Addresses) -> bool:
-    url = f"{addresses.mlflow}/api/2.0/mlflow/experiments/search"
-    return _answers(url, {"max_results": 1}) is not None
-
-
-def _worker_ready(addresses: Addresses) -> bool:
-    url = f"{addresses.prefect_api}/work_pools/{POOL}/workers/filter"
-    workers = _answers(url, {})
-    return isinstance(workers, list) and any(w.get("status") == "ONLINE" for w in workers)

@@ -50,12 +50,14 @@ class Follower:
 
     def _show(self, run: FlowRun) -> None:
         assert run.state is not None
-        self._say("flow", f"{run.name}: {run.state.name.lower()}")
+        line = f"{run.name}: {str(run.state.name).lower()}"
+        if not run.state.is_final():
+            self._say("flow", line)
         if run.state.is_scheduled():
             return
         chosen = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
         tasks = self._client.read_task_runs(flow_run_filter=chosen)
-        for task in sorted(tasks, key=lambda t: t.start_time or t.expected_start_time):
+        for task in sorted(tasks, key=lambda task: str(task.start_time)):
             self._show_task(task)
         artifacts = self._client.read_artifacts(
             artifact_filter=ArtifactFilter(
@@ -66,10 +68,12 @@ class Follower:
         for artifact in artifacts:
             share = float(artifact.data) if isinstance(artifact.data, int | float) else 0.0
             self._show_progress(artifact.id, share, artifact.description or "")
+        if run.state.is_final():
+            self._say("flow", line)
 
     def _show_task(self, task: TaskRun) -> None:
         if task.state and (task.state.is_running() or task.state.is_final()):
-            self._say(str(task.id), f"  {task.name}: {task.state.name.lower()}")
+            self._say(str(task.id), f"  {task.name}: {str(task.state.name).lower()}")
 
     def _show_progress(self, artifact: UUID, share: float, text: str) -> None:
         name, _, detail = text.partition(": ")

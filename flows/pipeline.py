@@ -27,10 +27,11 @@ def nightly(
         describe_data(night.report, data)
 
         trained = night.step("train", tasks.train, data.dataset, model, training, force)
-        evaluation = night.step("evaluate", tasks.evaluate, trained.run, data.dataset)
-        describe_candidate(night.report, evaluation.run)
+        with tasks.one_promotion_at_a_time():
+            evaluation = night.step("evaluate", tasks.evaluate, trained.run, data.dataset)
+            describe_candidate(night.report, evaluation.run)
 
-        registered = night.step("register", tasks.register, trained.run, data.dataset)
-        gated = night.step("gate", tasks.gate, registered.version, evaluation, data.dataset)
-        promoted = night.step("promote", tasks.promote, gated.version, data.dataset)
-        describe_decision(night.report, gated, promoted)
+            registered = night.step("register", tasks.register, trained.run, data.dataset)
+            gated = night.step("gate", tasks.gate, registered.version, evaluation, data.dataset)
+            promoted = night.step("promote", tasks.promote, gated.version, data.dataset)
+            describe_decision(night.report, gated, promoted)

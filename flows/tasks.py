@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from typing import Any
 from uuid import UUID
 
 from prefect import get_run_logger, task
@@ -55,7 +58,7 @@ def passing_trouble(task: Task[..., object], run: TaskRun, state: State) -> bool
 
 
 # A restarting server is back within this time; longer outages fail the night.
-RETRIES = [2, 10, 30]
+RETRIES: list[float] = [2, 10, 30]
 
 
 @task(name="data", task_run_name="data {name}")
@@ -90,61 +93,47 @@ class _ProgressArtifact:
             update_progress_artifact(self._artifact, share, description=text)
 
 
-@task(
-    name="train",
-    task_run_name="train {model}",
-    retries=len(RETRIES),
-    retry_delay_seconds=RETRIES,
-    retry_condition_fn=passing_trouble,
-)
+_RETRIED: dict[str, Any] = {
+    "retries": len(RETRIES),
+    "retry_delay_seconds": RETRIES,
+    "retry_condition_fn": passing_trouble,
+}
+
+
+@task(name="train", task_run_name="train {model}", **_RETRIED)
 def train(dataset: DatasetVersion, model: str, config: TrainConfig, force: bool) -> TrainOutcome:
     """Train, or find the finished run with the same fingerprint."""
     return train_job.train(context(), dataset, model, config, _ProgressArtifact(model), force=force)
 
 
-@task(
-    name="evaluate",
-    retries=len(RETRIES),
-    retry_delay_seconds=RETRIES,
-    retry_condition_fn=passing_trouble,
-)
+@contextmanager
+def one_promotion_at_a_time() -> Iterator[None]:
+    """From the comparison with the champion to the move of its alias, nobody else does either."""
+    with concurrency(PROMOTION_LIMIT, strict=True):
+        yield
+
+
+@task(name="evaluate", task_run_name="evaluate", **_RETRIED)
 def evaluate(run: TrackedRun, dataset: DatasetVersion) -> EvaluationOutcome:
     """Evaluate candidate and champion on the held-out test split."""
     return evaluate_job.evaluate(context(), run, dataset)
 
 
-@task(
-    name="register",
-    retries=len(RETRIES),
-    retry_delay_seconds=RETRIES,
-    retry_condition_fn=passing_trouble,
-)
+@task(name="register", task_run_name="register", **_RETRIED)
 def register(run: TrackedRun, dataset: DatasetVersion) -> RegisterOutcome:
     """Make the candidate a version of its registered model."""
     return gate_job.register(context(), run, dataset)
 
 
-@task(
-    name="gate",
-    retries=len(RETRIES),
-    retry_delay_seconds=RETRIES,
-    retry_condition_fn=passing_trouble,
-)
+@task(name="gate", task_run_name="gate", **_RETRIED)
 def gate(
     version: ModelVersion, evaluation: EvaluationOutcome, dataset: DatasetVersion
 ) -> GateOutcome:
-    """Decide, one decision at a time."""
-    with concurrency(PROMOTION_LIMIT, strict=True):
-        return gate_job.gate(context(), version, evaluation, dataset)
+    """Decide whether the candidate becomes champion."""
+    return gate_job.gate(context(), version, evaluation, dataset)
 
 
-@task(
-    name="promote",
-    retries=len(RETRIES),
-    retry_delay_seconds=RETRIES,
-    retry_condition_fn=passing_trouble,
-)
+@task(name="promote", task_run_name="promote", **_RETRIED)
 def promote(version: ModelVersion, dataset: DatasetVersion) -> PromoteOutcome:
-    """Move the champion alias if the gate said so, one at a time."""
-    with concurrency(PROMOTION_LIMIT, strict=True):
-        return gate_job.promote(context(), version, dataset)
+    """Move the champion alias if the gate said so."""
+    return gate_job.promote(context(), version, dataset)

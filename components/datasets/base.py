@@ -166,7 +166,9 @@ def _load_split(directory: Path, split: Split) -> Arrays:
 
 def _agree(directory: Path, split: Split, arrays: Arrays, card: Mapping[str, object]) -> None:
     counts, shape, classes = card["counts"], card["image_shape"], card["class_names"]
-    assert isinstance(counts, dict) and isinstance(shape, list) and isinstance(classes, list)
+    assert isinstance(counts, dict)
+    assert isinstance(shape, list)
+    assert isinstance(classes, list)
     n, labels = counts[split], arrays.labels
     if arrays.images.dtype != np.uint8 or arrays.images.shape != (n, *shape):
         raise ValueError(f"{split} images {arrays.images.dtype} {arrays.images.shape}")

@@ -39,18 +39,22 @@ class DeviceSplit:
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Batches in a new random order: (B, C, H, W) float32 normalised and (B,) int64."""
         order = torch.randperm(len(self), generator=generator).to(self.labels.device)
-        for chosen in order.split(batch_size):
+        for chosen in torch.split(order, batch_size):
             images = self.images.index_select(0, chosen)
             yield self.normalised(images), self.labels.index_select(0, chosen)
 
     def unit_images(self, batch_size: int) -> Iterator[torch.Tensor]:
         """Batches in stored order: (B, C, H, W) float32 in [0, 1], for deployable models."""
-        for images in self.images.split(batch_size):
+        for images in torch.split(self.images, batch_size):
             yield images.float().div_(255)
 
     def in_order(self, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Batches in stored order, for validation; shapes as for `shuffled`."""
-        pairs = zip(self.images.split(batch_size), self.labels.split(batch_size), strict=True)
+        pairs = zip(
+            torch.split(self.images, batch_size),
+            torch.split(self.labels, batch_size),
+            strict=True,
+        )
         for images, labels in pairs:
             yield self.normalised(images), labels
 

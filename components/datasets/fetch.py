@@ -125,9 +125,8 @@ def _attempt(url: str, part: Path, timeout: float) -> None:
     if have:
         headers["Range"] = f"bytes={have}-"
     try:
-        response = urllib.request.urlopen(  # noqa: S310 - addresses come from params.yaml
-            urllib.request.Request(url, headers=headers), timeout=timeout
-        )
+        request = urllib.request.Request(url, headers=headers)  # noqa: S310 - from params.yaml
+        response = urllib.request.urlopen(request, timeout=timeout)  # noqa: S310
     except urllib.error.HTTPError as error:
         error.close()
         if have and error.code == 416:  # the whole file is here already, or it shrank upstream

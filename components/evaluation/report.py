@@ -44,7 +44,7 @@ class EvaluationReport(BaseModel):
 
     def correct(self) -> npt.NDArray[np.bool_]:
         """(n,) bool: which images were classified correctly."""
-        return np.asarray(self.labels) == np.asarray(self.predictions)
+        return np.equal(self.labels, self.predictions)
 
     def scalars(self) -> Iterator[tuple[str, float | None]]:
         """Every number under the name it has in MLflow; None where it was not measured."""

@@ -38,7 +38,8 @@ class JobContext:
         Raises:
             ConfigError: If they name none.
         """
-        from components.tracking.mlflow import MlflowRegistry, MlflowTracker
+        from components.tracking.mlflow import MlflowTracker
+        from components.tracking.mlflow_registry import MlflowRegistry
 
         uri = settings.mlflow_tracking_uri
         if not uri:

@@ -193,7 +193,8 @@ def _record(
     }
     tracker.log_metrics(run_id, summary, step=len(result.history))
     tracker.log_figure(run_id, "learning_curves.png", figures.learning_curves(result.history))
-    example = prepared.splits[Split.VALIDATION].images[:EXAMPLE_IMAGES].astype(np.float32) / 255
+    pictures = prepared.splits[Split.VALIDATION].images[:EXAMPLE_IMAGES]
+    example = (pictures / 255).astype(np.float32)
     deployable = Deployable(net.cpu(), prepared.mean, prepared.std).eval()
     tracker.log_model(run_id, deployable, example)
     tracker.finish(run_id, RunStatus.FINISHED)

@@ -10,17 +10,18 @@ from components.catalog import Catalog
 
 
 class ModelBuilder(Protocol):
-    """Builds a classifier for images of one shape.
+    """Builds a classifier for images of one shape."""
 
-    Args:
-        image_shape: (C, H, W).
-        classes: Number of outputs.
+    def __call__(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+        """Build a fresh network.
 
-    Returns:
-        A module from (B, C, H, W) float to (B, classes) unnormalised scores.
-    """
+        Args:
+            image_shape: (C, H, W).
+            classes: Number of outputs.
 
-    def __call__(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module: ...
+        Returns:
+            A module from (B, C, H, W) float to (B, classes) unnormalised scores.
+        """
 
 
 MODELS: Catalog[ModelBuilder] = Catalog(

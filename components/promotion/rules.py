@@ -37,9 +37,10 @@ class RuleResult:
 
 
 class PromotionRule(Protocol):
-    """One condition of the gate; None when it does not apply."""
+    """One condition of the gate."""
 
-    def __call__(self, comparison: Comparison) -> RuleResult | None: ...
+    def __call__(self, comparison: Comparison) -> RuleResult | None:
+        """The verdict; None when the rule does not apply."""
 
 
 def complete(comparison: Comparison) -> RuleResult:

@@ -37,7 +37,8 @@ class MemoryTracker:
             and run.tags.get(Tag.FINGERPRINT) == fingerprint
         ]
         finished = [run for run in runs if run.status is RunStatus.FINISHED]
-        return (finished or runs or [None])[-1]
+        best = finished or runs
+        return best[-1] if best else None
 
     def start(self, spec: RunSpec) -> TrackedRun:
         """See `Tracker`."""

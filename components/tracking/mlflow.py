@@ -1,4 +1,4 @@
-"""The tracker and the registry over an MLflow server.
+"""The tracker over an MLflow server.
 
 Runs are always named by id (MLflow's active run is per thread), metrics go in one batch an
 epoch, and every failure of the server becomes a TrackingError.
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from importlib.metadata import version as package_version
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import mlflow
 import mlflow.pytorch
@@ -25,7 +25,6 @@ import torch
 from matplotlib.figure import Figure
 from mlflow.entities import Dataset, InputTag, Metric, Param, Run, RunTag
 from mlflow.entities import DatasetInput as MlflowDatasetInput
-from mlflow.entities.model_registry import ModelVersion as MlflowModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
@@ -36,7 +35,6 @@ from components.errors import TrackingError
 from components.tracking.base import (
     MODEL_ARTIFACT,
     DatasetInput,
-    ModelVersion,
     RunSpec,
     RunStatus,
     Tag,
@@ -51,7 +49,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _translated(call: Callable[P, R]) -> Callable[P, R]:
+def translated(call: Callable[P, R]) -> Callable[P, R]:
     """Turn MLflow's errors into ours, in one line."""
 
     @wraps(call)
@@ -75,7 +73,8 @@ def package_versions() -> str:
     return " ".join(words + [f"{name}=={package_version(name)}" for name in PACKAGES])
 
 
-def _client(uri: str) -> MlflowClient:
+def connect(uri: str) -> MlflowClient:
+    """A client for the server at `uri`, quiet and without telemetry."""
     # MLflow's own default is to retry for minutes; a night should learn of a dead server sooner.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -89,9 +88,9 @@ class MlflowTracker:
 
     def __init__(self, uri: str) -> None:
         self._uri = uri.rstrip("/")
-        self._client = _client(self._uri)
+        self._client = connect(self._uri)
 
-    @_translated
+    @translated
     def find(self, experiment: str, fingerprint: str) -> TrackedRun | None:
         """See `Tracker`."""
         found = self._client.get_experiment_by_name(experiment)
@@ -103,10 +102,10 @@ class MlflowTracker:
             order_by=["attributes.start_time DESC"],
         )
         finished = [run for run in runs if run.info.status == RunStatus.FINISHED]
-        newest = (finished or list(runs) or [None])[0]
-        return self._tracked(newest) if newest else None
+        best = finished or list(runs)
+        return self._tracked(best[0]) if best else None
 
-    @_translated
+    @translated
     def start(self, spec: RunSpec) -> TrackedRun:
         """See `Tracker`."""
         experiment = self._experiment(spec.experiment)
@@ -136,42 +135,42 @@ class MlflowTracker:
                 raise
             return str(found.experiment_id)
 
-    @_translated
+    @translated
     def resume(self, run_id: str, tags: Mapping[str, str]) -> TrackedRun:
         """See `Tracker`."""
         self._client.update_run(run_id, status=RunStatus.RUNNING)
         self.set_tags(run_id, tags)
         return self.get(run_id)
 
-    @_translated
+    @translated
     def last_step(self, run_id: str, metric: str) -> int:
         """See `Tracker`."""
         return max((m.step for m in self._client.get_metric_history(run_id, metric)), default=0)
 
-    @_translated
+    @translated
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
         """See `Tracker`."""
         now = int(time.time() * 1000)
         batch = [Metric(name, float(value), now, step) for name, value in metrics.items()]
         self._client.log_batch(run_id, metrics=batch)
 
-    @_translated
+    @translated
     def log_figure(self, run_id: str, path: str, figure: Figure) -> None:
         """See `Tracker`."""
         self._client.log_figure(run_id, figure, path, save_kwargs={"dpi": FIGURE_DPI})
 
-    @_translated
+    @translated
     def log_text(self, run_id: str, path: str, text: str) -> None:
         """See `Tracker`."""
         self._client.log_text(run_id, text, path)
 
-    @_translated
+    @translated
     def read_text(self, run_id: str, path: str) -> str:
         """See `Tracker`."""
         uri = f"runs:/{run_id}/{path}"
         return str(mlflow.artifacts.load_text(uri))
 
-    @_translated
+    @translated
     def log_model(self, run_id: str, model: nn.Module, example: npt.NDArray[np.float32]) -> None:
         """See `Tracker`."""
         with torch.inference_mode():
@@ -188,22 +187,22 @@ class MlflowTracker:
                 serialization_format="pt2",
             )
 
-    @_translated
+    @translated
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """See `Tracker`."""
         self._client.log_batch(run_id, tags=[RunTag(str(k), v) for k, v in tags.items()])
 
-    @_translated
+    @translated
     def finish(self, run_id: str, status: RunStatus) -> None:
         """See `Tracker`."""
         self._client.set_terminated(run_id, status=status)
 
-    @_translated
+    @translated
     def get(self, run_id: str) -> TrackedRun:
         """See `Tracker`."""
         return self._tracked(self._client.get_run(run_id))
 
-    @_translated
+    @translated
     def running(self) -> list[TrackedRun]:
         """See `Tracker`."""
         experiments = [e.experiment_id for e in self._client.search_experiments()]
@@ -254,98 +253,3 @@ def _dataset_input(dataset: DatasetInput) -> MlflowDatasetInput:
         profile=json.dumps(dict(dataset.counts)),
     )
     return MlflowDatasetInput(entity, [InputTag("mlflow.data.context", "training")])
-
-
-class MlflowRegistry:
-    """A `ModelRegistry` over the server at `uri`."""
-
-    def __init__(self, uri: str) -> None:
-        self._uri = uri.rstrip("/")
-        self._client = _client(self._uri)
-
-    @_translated
-    def register(self, name: str, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
-        """See `ModelRegistry`."""
-        self.tag_model(name, {})
-        tags = {str(k): v for k, v in tags.items()}
-        version = mlflow.register_model(f"runs:/{run_id}/{MODEL_ARTIFACT}", name, tags=tags)
-        return self._version(version)
-
-    @_translated
-    def version_of_run(self, name: str, run_id: str) -> ModelVersion | None:
-        """See `ModelRegistry`."""
-        found = self._client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
-        newest = max(found, key=lambda version: int(version.version), default=None)
-        if newest is None:
-            return None
-        # The search does not fill in aliases.
-        return self._version(self._client.get_model_version(name, newest.version))
-
-    @_translated
-    def by_alias(self, name: str, alias: str) -> ModelVersion | None:
-        """See `ModelRegistry`."""
-        found = self._absent_is_none(self._client.get_model_version_by_alias, name, alias)
-        return self._version(found) if found else None
-
-    @_translated
-    def set_alias(self, name: str, alias: str, version: int) -> None:
-        """See `ModelRegistry`."""
-        self._client.set_registered_model_alias(name, alias, str(version))
-
-    @_translated
-    def tag_version(self, name: str, version: int, tags: Mapping[str, str]) -> None:
-        """See `ModelRegistry`."""
-        for key, value in tags.items():
-            self._client.set_model_version_tag(name, str(version), str(key), value)
-
-    @_translated
-    def model_tags(self, name: str) -> Mapping[str, str]:
-        """See `ModelRegistry`."""
-        found = self._absent_is_none(self._client.get_registered_model, name)
-        return dict(found.tags) if found else {}
-
-    @_translated
-    def tag_model(self, name: str, tags: Mapping[str, str]) -> None:
-        """See `ModelRegistry`."""
-        if self._absent_is_none(self._client.get_registered_model, name) is None:
-            try:
-                self._client.create_registered_model(name)
-            except MlflowException as error:  # another process was faster
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                    raise
-        for key, value in tags.items():
-            self._client.set_registered_model_tag(name, str(key), value)
-
-    @_translated
-    def load(self, version: ModelVersion) -> nn.Module:
-        """See `ModelRegistry`."""
-        return _load(f"models:/{version.name}/{version.version}")
-
-    @_translated
-    def load_run(self, run_id: str) -> nn.Module:
-        """See `ModelRegistry`."""
-        return _load(f"runs:/{run_id}/{MODEL_ARTIFACT}")
-
-    def _absent_is_none(self, call: Callable[..., Any], *args: str) -> Any:
-        try:
-            return call(*args)
-        except MlflowException as error:
-            # An unknown alias is reported as an invalid parameter.
-            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
-                return None
-            raise
-
-    def _version(self, version: MlflowModelVersion) -> ModelVersion:
-        return ModelVersion(
-            name=version.name,
-            version=int(version.version),
-            run_id=version.run_id or "",
-            url=f"{self._uri}/#/models/{version.name}/versions/{version.version}",
-            tags=dict(version.tags),
-            aliases=tuple(version.aliases),
-        )
-
-
-def _load(uri: str) -> nn.Module:
-    model: nn.Module = mlflow.pytorch.load_model(uri, map_location="cpu")
-    return model

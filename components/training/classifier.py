@@ -16,6 +16,7 @@ from torch import nn
 
 from components.datasets.device_loader import DeviceSplit
 from components.errors import NonFiniteLossError
+from components.training.allocator import keep_freed_memory
 from components.training.checkpoint import BEST, LAST, State, load_checkpoint, save_checkpoint
 from components.training.optim import OptimizerName, ScheduleName, make_optimizer, make_schedule
 from components.training.precision import synchronise
@@ -95,7 +96,9 @@ def train_classifier(
         CheckpointError: If a checkpoint cannot be written or read.
     """
     device = train.images.device
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if device.type == "cpu":
+        keep_freed_memory()
+    model.to(memory_format=torch.channels_last)
     steps = config.epochs * math.ceil(len(train) / config.batch_size)
     optimizer = make_optimizer(
         model,
@@ -147,7 +150,7 @@ def _run_epoch(
         scores = model(images)
         loss = F.cross_entropy(scores, labels, label_smoothing=config.label_smoothing)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
         with torch.no_grad():

@@ -1,0 +1,24 @@
+"""The process of one contestant: `python -m components.benchmarks.side MODULE:FUNCTION ROOT`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+from pathlib import Path
+
+from components.benchmarks.base import SECONDS
+
+
+def serve(make: str, root: Path) -> None:
+    """In the process of one side: run the work once for each line of standard input."""
+    module, _, function = make.partition(":")
+    work = getattr(importlib.import_module(module), function)(root)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        work()
+        print(f"{SECONDS}{time.perf_counter() - start}", flush=True)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], Path(sys.argv[2]))

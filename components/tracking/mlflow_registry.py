@@ -1,0 +1,110 @@
+"""The model registry over an MLflow server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import mlflow
+import mlflow.pytorch
+from mlflow.entities.model_registry import ModelVersion as MlflowModelVersion
+from mlflow.exceptions import MlflowException
+from torch import nn
+
+from components.tracking.base import MODEL_ARTIFACT, ModelVersion
+from components.tracking.mlflow import connect, translated
+
+
+class MlflowRegistry:
+    """A `ModelRegistry` over the server at `uri`."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri.rstrip("/")
+        self._client = connect(self._uri)
+
+    @translated
+    def register(self, name: str, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
+        """See `ModelRegistry`."""
+        self.tag_model(name, {})
+        tags = {str(k): v for k, v in tags.items()}
+        version = mlflow.register_model(f"runs:/{run_id}/{MODEL_ARTIFACT}", name, tags=tags)
+        return self._version(version)
+
+    @translated
+    def version_of_run(self, name: str, run_id: str) -> ModelVersion | None:
+        """See `ModelRegistry`."""
+        found = self._client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+        newest = max(found, key=lambda version: int(version.version), default=None)
+        if newest is None:
+            return None
+        # The search does not fill in aliases.
+        return self._version(self._client.get_model_version(name, newest.version))
+
+    @translated
+    def by_alias(self, name: str, alias: str) -> ModelVersion | None:
+        """See `ModelRegistry`."""
+        found = self._absent_is_none(self._client.get_model_version_by_alias, name, alias)
+        return self._version(found) if found else None
+
+    @translated
+    def set_alias(self, name: str, alias: str, version: int) -> None:
+        """See `ModelRegistry`."""
+        self._client.set_registered_model_alias(name, alias, str(version))
+
+    @translated
+    def tag_version(self, name: str, version: int, tags: Mapping[str, str]) -> None:
+        """See `ModelRegistry`."""
+        for key, value in tags.items():
+            self._client.set_model_version_tag(name, str(version), str(key), value)
+
+    @translated
+    def model_tags(self, name: str) -> Mapping[str, str]:
+        """See `ModelRegistry`."""
+        found = self._absent_is_none(self._client.get_registered_model, name)
+        return dict(found.tags) if found else {}
+
+    @translated
+    def tag_model(self, name: str, tags: Mapping[str, str]) -> None:
+        """See `ModelRegistry`."""
+        if self._absent_is_none(self._client.get_registered_model, name) is None:
+            try:
+                self._client.create_registered_model(name)
+            except MlflowException as error:  # another process was faster
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+        for key, value in tags.items():
+            self._client.set_registered_model_tag(name, str(key), value)
+
+    @translated
+    def load(self, version: ModelVersion) -> nn.Module:
+        """See `ModelRegistry`."""
+        return _load(f"models:/{version.name}/{version.version}")
+
+    @translated
+    def load_run(self, run_id: str) -> nn.Module:
+        """See `ModelRegistry`."""
+        return _load(f"runs:/{run_id}/{MODEL_ARTIFACT}")
+
+    def _absent_is_none(self, call: Callable[..., Any], *args: str) -> Any:
+        try:
+            return call(*args)
+        except MlflowException as error:
+            # An unknown alias is reported as an invalid parameter.
+            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                return None
+            raise
+
+    def _version(self, version: MlflowModelVersion) -> ModelVersion:
+        return ModelVersion(
+            name=version.name,
+            version=int(version.version),
+            run_id=version.run_id or "",
+            url=f"{self._uri}/#/models/{version.name}/versions/{version.version}",
+            tags=dict(version.tags),
+            aliases=tuple(version.aliases),
+        )
+
+
+def _load(uri: str) -> nn.Module:
+    model: nn.Module = mlflow.pytorch.load_model(uri, map_location="cpu")
+    return model

@@ -1,0 +1,84 @@
+"""Addresses of the embedded servers, and whether something usable answers there."""
+
+from __future__ import annotations
+
+import json
+import socket
+import urllib.request
+from dataclasses import dataclass
+
+POOL = "nightforge"
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the embedded servers listen."""
+
+    host: str
+    prefect_port: int
+    mlflow_port: int
+
+    @property
+    def prefect_ui(self) -> str:
+        """Prefect's start page."""
+        return f"http://{self.host}:{self.prefect_port}"
+
+    @property
+    def prefect_api(self) -> str:
+        """What PREFECT_API_URL is set to."""
+        return f"{self.prefect_ui}/api"
+
+    @property
+    def mlflow(self) -> str:
+        """What MLFLOW_TRACKING_URI is set to; also MLflow's start page."""
+        return f"http://{self.host}:{self.mlflow_port}"
+
+
+def free(host: str, port: int) -> bool:
+    """Whether a server could listen there now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def any_free(host: str) -> int:
+    """A port that is free now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _answers(url: str, body: dict[str, object] | None = None) -> object | None:
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310
+    # Never through a proxy that the environment names: the servers are on this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=5) as response:
+            answer: object = json.load(response)
+            return answer
+    except (OSError, ValueError):
+        return None
+
+
+def prefect_ready(addresses: Addresses) -> bool:
+    """Whether Prefect's API answers."""
+    return _answers(f"{addresses.prefect_api}/health") is True
+
+
+def mlflow_ready(addresses: Addresses) -> bool:
+    """Whether MLflow can read its database."""
+    url = f"{addresses.mlflow}/api/2.0/mlflow/experiments/search"
+    return _answers(url, {"max_results": 1}) is not None
+
+
+def worker_ready(addresses: Addresses) -> bool:
+    """Whether a worker of the pool has reported to the server."""
+    url = f"{addresses.prefect_api}/work_pools/{POOL}/workers/filter"
+    workers = _answers(url, {})
+    return isinstance(workers, list) and any(w.get("status") == "ONLINE" for w in workers)
