@@ -111,7 +111,7 @@ def _register(
     cron = CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
     deployment = spec.flow.to_deployment(
         spec.name,
-        description=spec.flow.fn.__doc__,
+        description=(spec.flow.fn.__doc__ or "").partition("Args:")[0].strip(),
         tags=["nightforge"],
         parameters=spec.parameters(tree),
         schedule=(
@@ -128,4 +128,8 @@ def _register(
         work_pool_name=POOL,
     )
     assert isinstance(deployment, RunnerDeployment)
+    if not first:
+        # An update with no schedules would delete those on the server; one without the field
+        # leaves them alone.
+        deployment.model_fields_set.discard("schedules")
     deployment.apply(work_pool_name=POOL)

@@ -1,4 +1,7 @@
-"""Types of flow parameters: what the run form in the Prefect UI shows and checks."""
+"""Types of flow parameters: what the run form in the Prefect UI shows and checks.
+
+Their help texts come from the flows' docstrings.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,5 @@ from pydantic import Field
 from components.datasets import DATASETS
 from components.models import MODELS
 
-DatasetName = Annotated[
-    str,
-    Field(description="Which dataset to use", json_schema_extra={"enum": list(DATASETS)}),
-]
-ModelName = Annotated[
-    str, Field(description="Which network to train", json_schema_extra={"enum": list(MODELS)})
-]
-Force = Annotated[bool, Field(description="Train even if nothing changed")]
+DatasetName = Annotated[str, Field(json_schema_extra={"enum": list(DATASETS)})]
+ModelName = Annotated[str, Field(json_schema_extra={"enum": list(MODELS)})]

@@ -6,7 +6,7 @@ from prefect import flow
 
 from components.training.classifier import TrainConfig
 from flows import tasks
-from flows.forms import DatasetName, Force, ModelName
+from flows.forms import DatasetName, ModelName
 from flows.reports import reporting
 from flows.summary import describe_candidate, describe_data, describe_decision
 
@@ -16,11 +16,17 @@ def nightly(
     dataset: DatasetName = "fashion_mnist",
     model: ModelName = "lenet_modern",
     training: TrainConfig = TrainConfig(),  # noqa: B008 - frozen
-    force: Force = False,
+    force: bool = False,
 ) -> None:
     """Retrain one model and promote it only if it is truly better than the champion.
 
     A step whose inputs did not change is skipped and says so.
+
+    Args:
+        dataset: Which dataset to use.
+        model: Which network to train.
+        training: How it is trained.
+        force: Train even if nothing changed.
     """
     with reporting("nightly", tasks.settings()) as night:
         data = night.step("data", tasks.refresh_data, dataset)

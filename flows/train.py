@@ -6,7 +6,7 @@ from prefect import flow
 
 from components.training.classifier import TrainConfig
 from flows import tasks
-from flows.forms import DatasetName, Force, ModelName
+from flows.forms import DatasetName, ModelName
 from flows.reports import reporting
 from flows.summary import describe_data, describe_training
 
@@ -16,9 +16,16 @@ def train(
     dataset: DatasetName = "fashion_mnist",
     model: ModelName = "lenet_modern",
     training: TrainConfig = TrainConfig(),  # noqa: B008 - frozen
-    force: Force = False,
+    force: bool = False,
 ) -> None:
-    """Train a model and log it to MLflow; the test split is not touched."""
+    """Train a model and log it to MLflow; the test split is not touched.
+
+    Args:
+        dataset: Which dataset to use.
+        model: Which network to train.
+        training: How it is trained.
+        force: Train even if nothing changed.
+    """
     with reporting("train", tasks.settings()) as run:
         data = run.step("data", tasks.refresh_data, dataset)
         describe_data(run.report, data)

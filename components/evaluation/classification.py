@@ -57,7 +57,7 @@ def evaluate_classifier(
         class_names=subject.class_names,
         labels=tuple(test.labels.tolist()),
         predictions=tuple(predictions.tolist()),
-        accuracy=float((predictions == test.labels).float().mean()),
+        accuracy=int((predictions == test.labels).sum()) / len(test),
         loss=float(nn.functional.cross_entropy(scores, test.labels)),
         precision=tuple((hits / np.maximum(counts.sum(0), 1)).tolist()),
         recall=tuple((hits / np.maximum(counts.sum(1), 1)).tolist()),

@@ -128,7 +128,9 @@ class MlflowTracker:
         if found is not None:
             return str(found.experiment_id)
         try:
-            return str(self._client.create_experiment(name))
+            # The kind makes the UI open the experiment in its view for model training.
+            kind = {"mlflow.experimentKind": "custom_model_development"}
+            return str(self._client.create_experiment(name, tags=kind))
         except MlflowException:  # another process was faster
             found = self._client.get_experiment_by_name(name)
             if found is None:

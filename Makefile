@@ -1,0 +1,47 @@
+# The commands a person needs. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup setup-bench demo up down bench test test-fast lint format check
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: $(READY) ## make the virtual environment with the locked packages
+
+$(READY): requirements.lock pyproject.toml infra/bootstrap.sh
+	@PYTHON="$(PYTHON)" sh infra/bootstrap.sh $(VENV)
+	@touch $@
+
+setup-bench: setup ## add the reference that the benchmarks compare with
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --group bench
+
+demo: setup ## raw Fashion-MNIST to a promoted model, once, from nothing
+	@$(BIN)/nightforge run nightly --profile demo --with-servers
+
+up: setup ## start Prefect, MLflow and a worker, and keep them
+	@$(BIN)/nightforge up
+
+down: setup ## stop them
+	@$(BIN)/nightforge down
+
+bench: setup-bench ## measure against the book's code
+	@$(BIN)/nightforge bench lenet-cpu
+
+test: setup ## the whole test suite
+	@$(BIN)/python -m pytest
+
+test-fast: setup ## the tests that start no servers and no browser
+	@$(BIN)/python -m pytest -m "not servers and not browser and not slow"
+
+lint: setup ## style, types and import contracts
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## rewrite the sources in the project's style
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+check: lint test ## what CI runs

@@ -1,0 +1,103 @@
+"""Real embedded servers for the tests of this folder, one set for the session."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+NIGHTFORGE = [sys.executable, "-m", "flows.cli"]
+QUICK = ["--set", "dataset=fashion_mnist_sample", "--set", "training.epochs=4"]
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A state directory and the command line that works on it."""
+
+    home: Path
+    params: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        inherited = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("NIGHTFORGE_", "PREFECT_", "MLFLOW_"))
+        }
+        return inherited | {
+            "NIGHTFORGE_HOME": str(self.home),
+            "NIGHTFORGE_PARAMS_FILE": str(self.params),
+            "COLUMNS": "160",
+        }
+
+    def call(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*NIGHTFORGE, *arguments],
+            env=self.environment | more,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=280,
+        )
+
+    def ok(self, *arguments: str) -> str:
+        done = self.call(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*NIGHTFORGE, *arguments],
+            env=self.environment,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def report(self) -> dict[str, object]:
+        text = (self.home / "reports" / "latest.json").read_text("utf-8")
+        report: dict[str, object] = json.loads(text)
+        return report
+
+    def addresses(self) -> dict[str, str]:
+        state = json.loads((self.home / "run" / "services.json").read_text("utf-8"))
+        host = state["host"]
+        return {
+            "prefect": f"http://{host}:{state['prefect_port']}",
+            "mlflow": f"http://{host}:{state['mlflow_port']}",
+        }
+
+
+def params_without_sources(path: Path) -> Path:
+    """params.yaml in which no source of Fashion-MNIST can be reached."""
+    tree = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+    tree["data"]["fashion_mnist"] |= {"folders": [], "urls": ["http://127.0.0.1:9/"]}
+    path.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Installation:
+    """A fresh state directory; nothing is started."""
+    return Installation(tmp_path / "home", params_without_sources(tmp_path / "params.yaml"))
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Running servers and worker."""
+    folder = tmp_path_factory.mktemp("servers")
+    running = Installation(folder / "home", params_without_sources(folder / "params.yaml"))
+    running.ok("up")
+    yield running
+    running.ok("down")

@@ -1,0 +1,309 @@
+"""Whole nights against real servers on the bundled sample, in the order in which they happen."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import psutil
+import pytest
+from mlflow.tracking import MlflowClient
+
+from components.tracking.base import Tag
+from tests.flows.conftest import QUICK, Installation
+
+pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+MODEL = "fashion_mnist_sample-classifier"
+STEPS = ["data", "train", "evaluate", "register", "gate", "promote"]
+
+
+def call(servers: Installation, method: str, path: str, body: object = None) -> Any:
+    """One request to Prefect's API; SQLite under load answers 503, which is worth a repetition."""
+    request = urllib.request.Request(
+        servers.addresses()["prefect"] + "/api" + path,
+        None if body is None else json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+        method=method,
+    )
+    while True:  # pytest's time limit ends a server that never recovers
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return json.loads(response.read() or b"null")
+        except urllib.error.HTTPError as error:
+            if error.code != 503:
+                raise
+            error.close()
+
+
+def post(servers: Installation, path: str, body: object) -> Any:
+    return call(servers, "POST", path, body)
+
+
+def get(servers: Installation, path: str) -> Any:
+    return call(servers, "GET", path)
+
+
+@pytest.fixture(scope="module")
+def mlflow_client(servers: Installation) -> MlflowClient:
+    return MlflowClient(servers.addresses()["mlflow"])
+
+
+@pytest.fixture(scope="module")
+def first_night(servers: Installation) -> str:
+    return servers.ok("run", "nightly", *QUICK)
+
+
+@pytest.fixture(scope="module")
+def first_report(first_night: str, servers: Installation) -> dict[str, Any]:
+    return dict(servers.report())
+
+
+def test_the_first_night_makes_a_champion(
+    first_night: str, first_report: dict[str, Any], mlflow_client: MlflowClient
+) -> None:
+    assert first_report["state"] == "Completed"
+    assert [step["name"] for step in first_report["steps"]] == STEPS
+    assert not any(step["skipped"] for step in first_report["steps"])
+    assert first_report["decision"]["promoted"]
+    assert first_report["model"] == {
+        "name": MODEL,
+        "version": 1,
+        "alias": "champion",
+        "champion": 1,
+    }
+    champion = mlflow_client.get_model_version_by_alias(MODEL, "champion")
+    assert champion.version == "1"
+    for words in ("promoted", "champion", "epoch 4/4", "Prefect run: http", "MLflow run: http"):
+        assert words in first_night
+
+
+def test_the_sample_is_named_everywhere(
+    first_night: str, first_report: dict[str, Any], mlflow_client: MlflowClient
+) -> None:
+    assert "BUNDLED SAMPLE" in first_night
+    assert "BUNDLED SAMPLE" in first_report["warnings"][0]
+    assert first_report["dataset"]["source"] == "bundled sample"
+    run = _run(mlflow_client, first_report)
+    assert run.data.tags[Tag.SAMPLE] == "true"
+
+
+def _run(client: MlflowClient, report: dict[str, Any]) -> Any:
+    return client.get_run(report["links"]["MLflow run"].rpartition("/")[2])
+
+
+def test_the_mlflow_run_is_complete(
+    first_report: dict[str, Any], mlflow_client: MlflowClient
+) -> None:
+    run = _run(mlflow_client, first_report)
+    assert run.info.status == "FINISHED"
+    for tag in set(Tag) - {Tag.CLOSED, Tag.DECISION, Tag.LEDGER}:
+        assert run.data.tags[tag], tag
+    assert run.data.params["training.epochs"] == "4"
+    history = mlflow_client.get_metric_history(run.info.run_id, "validation_accuracy")
+    assert [metric.step for metric in history] == [1, 2, 3, 4]
+    dataset = run.inputs.dataset_inputs[0].dataset
+    assert dataset.digest == first_report["dataset"]["version"]
+    names = {file.path for file in mlflow_client.list_artifacts(run.info.run_id)}
+    assert {"learning_curves.png", "confusion_matrix.png", "worst_mistakes.png"} <= names
+    assert run.data.metrics["test_accuracy"] == first_report["metrics"]["test_accuracy"]
+
+
+def test_the_report_is_an_artifact_in_prefect(
+    first_report: dict[str, Any], servers: Installation
+) -> None:
+    chosen = {"artifacts": {"key": {"any_": ["nightly-report"]}}}
+    [artifact] = [
+        found
+        for found in post(servers, "/artifacts/filter", chosen)
+        if found["flow_run_id"] == first_report["flow_run"]
+    ]
+    assert "version 1 promoted" in artifact["data"]
+    assert first_report["links"]["MLflow run"] in artifact["data"]
+
+
+def test_an_unchanged_night_skips_everything(
+    first_report: dict[str, Any], servers: Installation
+) -> None:
+    printed = servers.ok("run", "nightly", *QUICK)
+    report: dict[str, Any] = dict(servers.report())
+    assert all(step["skipped"] for step in report["steps"]), report["steps"]
+    assert report["metrics"] == first_report["metrics"]
+    assert report["model"] == first_report["model"]
+    assert report["flow_run"] != first_report["flow_run"]
+    assert printed.count("skipped:") == len(STEPS)
+
+
+def test_a_worse_candidate_is_refused(
+    first_report: dict[str, Any], servers: Installation, mlflow_client: MlflowClient
+) -> None:
+    printed = servers.ok("run", "nightly", *QUICK, "--set", "training.epochs=1")
+    report: dict[str, Any] = dict(servers.report())
+    assert not report["decision"]["promoted"]
+    assert report["model"]["version"] == 2
+    assert report["model"]["champion"] == 1
+    assert "refused" in printed
+    assert mlflow_client.get_model_version_by_alias(MODEL, "champion").version == "1"
+
+
+def test_unreachable_sources_fall_back_to_the_sample_and_say_so(
+    first_report: dict[str, Any], servers: Installation
+) -> None:
+    printed = servers.ok("run", "data", "--set", "dataset=fashion_mnist")
+    report: dict[str, Any] = dict(servers.report())
+    assert report["dataset"]["name"] == "fashion_mnist_sample"
+    assert "not fashion_mnist" in report["warnings"][0]
+    assert "127.0.0.1:9" in report["warnings"][0]
+    assert "BUNDLED SAMPLE" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "nightly", "--set", "training.epochz=3"], "'epochs'"),
+        (["run", "nightly", "--set", "training.epochs=0"], "greater than or equal to 1"),
+        (["run", "nightly", "--set", "modell=lenet"], "'model'"),
+        (["run", "nightly", "--set", "model=lenett"], "'lenet'"),
+        (["run", "nightly", "--profile", "dem"], "'demo'"),
+        (["run", "nightli"], "'nightly'"),
+        (["run", "nightly", "--set", "force"], "name=value"),
+    ],
+)
+def test_bad_parameters_start_nothing(
+    servers: Installation, arguments: list[str], words: str
+) -> None:
+    before = post(servers, "/flow_runs/count", {})
+    done = servers.call(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert post(servers, "/flow_runs/count", {}) == before
+
+
+def test_the_form_has_ranges_choices_and_help(servers: Installation) -> None:
+    deployment = get(servers, "/deployments/name/nightly/nightly")
+    schema = deployment["parameter_openapi_schema"]
+    assert schema["properties"]["model"]["enum"] == ["lenet", "lenet_modern"]
+    assert schema["properties"]["dataset"]["description"]
+    training = schema["definitions"]["TrainConfig"]["properties"]
+    assert training["epochs"]["minimum"] == 1
+    assert all(field["description"] for field in training.values())
+    assert deployment["parameters"]["training"]["epochs"] == 20
+
+
+def test_the_server_refuses_a_bad_value(servers: Installation) -> None:
+    deployment = get(servers, "/deployments/name/nightly/nightly")
+    body = {"parameters": deployment["parameters"] | {"model": "perceptron"}}
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        post(servers, f"/deployments/{deployment['id']}/create_flow_run", body)
+    assert refused.value.code in (409, 422)
+    refused.value.close()
+
+
+LONG = [*QUICK[:2], "--set", "training.epochs=60", "--set", "training.seed=7"]
+
+
+@pytest.fixture
+def long_training(servers: Installation) -> Iterator[Any]:
+    """A training run that has finished its second epoch, and the process following it."""
+    following = servers.start("run", "train", *LONG)
+    assert following.stdout is not None
+    for line in following.stdout:
+        if re.search(r"epoch [2-9]/60", line):
+            break
+    yield following
+    following.kill()
+    following.wait()
+    following.stdout.close()
+
+
+def flow_process(servers: Installation) -> psutil.Process:
+    """The process of the one running flow."""
+    [found] = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if "flow_engine" in " ".join(process.info["cmdline"] or ())
+        or "prefect.engine" in " ".join(process.info["cmdline"] or ())
+        if process.environ().get("NIGHTFORGE_HOME") == str(servers.home)
+    ]
+    return found
+
+
+def unfinished(client: MlflowClient) -> list[Any]:
+    experiment = client.get_experiment_by_name("fashion_mnist_sample")
+    assert experiment is not None
+    wanted = f"tags.`{Tag.SEED}` = '7'"
+    return list(client.search_runs([experiment.experiment_id], wanted))
+
+
+def test_killed_training_resumes_in_the_same_run(
+    first_report: dict[str, Any],
+    long_training: Any,
+    servers: Installation,
+    mlflow_client: MlflowClient,
+) -> None:
+    os.kill(flow_process(servers).pid, signal.SIGKILL)
+    assert long_training.wait(timeout=60) == 1
+    [before] = unfinished(mlflow_client)
+    printed = servers.ok("run", "train", *LONG)
+    assert "epoch 60/60" in printed
+    [after] = unfinished(mlflow_client)
+    assert after.info.run_id == before.info.run_id
+    assert after.info.status == "FINISHED"
+    history = mlflow_client.get_metric_history(after.info.run_id, "validation_loss")
+    assert [metric.step for metric in history] == list(range(1, 61))
+
+
+def test_scheduled_runs_appear_once_the_schedule_is_on(servers: Installation) -> None:
+    deployment = get(servers, "/deployments/name/nightly/nightly")
+    [schedule] = deployment["schedules"]
+    assert not schedule["active"]
+    assert schedule["schedule"]["cron"] == "0 2 * * *"
+    path = f"/deployments/{deployment['id']}/schedules/{schedule['id']}"
+    call(servers, "PATCH", path, {"active": True})
+    chosen = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+    scheduled: list[Any] = []
+    while not scheduled:  # pytest's time limit ends a scheduler that never works
+        scheduled = post(servers, "/flow_runs/filter", chosen)
+    assert {run["deployment_id"] for run in scheduled} == {deployment["id"]}
+
+
+def test_restarting_keeps_state_and_edited_schedules(
+    first_report: dict[str, Any], servers: Installation, mlflow_client: MlflowClient
+) -> None:
+    refused = servers.call("up")
+    assert refused.returncode == 1
+    assert "already running" in refused.stderr
+    before = servers.addresses()
+    servers.ok("down")
+    assert servers.call("status").returncode == 3
+    marker = str(servers.home)
+    left = [p for p in psutil.process_iter() if _environment(p).get("NIGHTFORGE_HOME") == marker]
+    assert left == []
+    servers.ok("up")
+    assert servers.addresses() == before
+    assert servers.call("status").returncode == 0
+    [schedule] = get(servers, "/deployments/name/nightly/nightly")["schedules"]
+    assert schedule["active"]
+    assert mlflow_client.get_model_version_by_alias(MODEL, "champion").version == "1"
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except psutil.Error:
+        return {}
+
+
+def test_a_killed_supervisor_leaves_nothing_behind_for_the_next_start(
+    servers: Installation,
+) -> None:
+    pid = int((servers.home / "run" / "supervisord.pid").read_text())
+    os.kill(pid, signal.SIGKILL)
+    servers.ok("up")
+    assert servers.call("status").returncode == 0
