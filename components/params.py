@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -22,26 +22,8 @@ def load_params(path: Path, profile: str | None = None) -> Tree:
     Raises:
         ConfigError: If the file is missing, is not YAML, or has no such profile.
     """
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(
-            f"parameters {path}", got=reason, wanted="readable YAML", remedy="Correct the file."
-        ) from None
-    if not isinstance(tree, dict):
-        raise ConfigError(
-            f"parameters {path}",
-            got=type(tree).__name__,
-            wanted="a mapping of sections",
-            remedy="Restore the file from version control.",
-        )
-    profiles: Tree = tree.pop("profiles", None) or {}
-    if profile is None:
-        return tree
-    if profile not in profiles:
-        raise unknown_key("profile", profile, profiles)
-    return merge(tree, profiles[profile])
+    tree, profiles = _read(path)
+    return tree if profile is None else merge(tree, _choose(profiles, profile))
 
 
 def load_profile(path: Path, profile: str) -> Tree:
@@ -50,9 +32,40 @@ def load_profile(path: Path, profile: str) -> Tree:
     Raises:
         ConfigError: As for `load_params`.
     """
-    load_params(path, profile)
-    profiles: Tree = yaml.safe_load(path.read_text(encoding="utf-8"))["profiles"]
-    return profiles[profile] or {}
+    return _choose(_read(path)[1], profile)
+
+
+def _read(path: Path) -> tuple[Tree, dict[str, Tree]]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"parameters {path}", got=reason, wanted="readable YAML", remedy="Correct the file."
+        ) from None
+    tree = _mapping(tree, f"parameters {path}")
+    profiles = _mapping(tree.pop("profiles", None) or {}, f"profiles in {path}")
+    return tree, {
+        name: _mapping(overlay or {}, f"profile {name} in {path}")
+        for name, overlay in profiles.items()
+    }
+
+
+def _mapping(value: object, subject: str) -> Tree:
+    if isinstance(value, dict):
+        return value
+    raise ConfigError(
+        subject,
+        got=type(value).__name__,
+        wanted="a mapping of names to values",
+        remedy="Restore the file from version control.",
+    )
+
+
+def _choose(profiles: Mapping[str, Tree], name: str) -> Tree:
+    if name not in profiles:
+        raise unknown_key("profile", name, profiles)
+    return profiles[name]
 
 
 def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> Tree:
@@ -127,9 +140,14 @@ def check(model: type[M], values: Mapping[str, Any], where: str) -> M:
 
 
 def _owner(model: type[BaseModel], path: list[str]) -> type[BaseModel]:
+    """The section class that `path` leads to, through mappings with free names as well."""
     for name in path:
-        below = model.model_fields[name].annotation
-        if not (isinstance(below, type) and issubclass(below, BaseModel)):
+        if name not in model.model_fields:  # a free name of a mapping; its class is found already
+            continue
+        annotation = model.model_fields[name].annotation
+        candidates = [annotation, *get_args(annotation)]
+        below = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not below:
             break
-        model = below
+        model = below[0]
     return model

@@ -10,10 +10,15 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from components.catalog import unknown_key
 from components.errors import ConfigError, StateDirectoryError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "NIGHTFORGE_"
+SUPERVISED_VARIABLE = PREFIX + "SUPERVISED"
+ERROR_FILE_VARIABLE = PREFIX + "ERROR_FILE"
+# Set by Nightforge for the processes it starts, not by people.
+INTERNAL_VARIABLES = frozenset({SUPERVISED_VARIABLE, ERROR_FILE_VARIABLE})
 
 
 class Settings(BaseModel):
@@ -37,6 +42,10 @@ class Settings(BaseModel):
         Raises:
             ConfigError: If a variable is unknown or holds an unusable value.
         """
+        known = {PREFIX + name.upper() for name in cls.model_fields} | INTERNAL_VARIABLES
+        for variable in environ:
+            if variable.startswith(PREFIX) and variable not in known:
+                raise unknown_key("environment variable", variable, known - INTERNAL_VARIABLES)
         values: dict[str, str] = {
             name: environ[key]
             for name in cls.model_fields

@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 
 from components.errors import PortInUseError, ServiceError
-from components.settings import PREFIX, Settings
+from components.settings import PREFIX, SUPERVISED_VARIABLE, Settings
 from flows.probes import (
     POOL,
     Addresses,
@@ -32,7 +32,6 @@ from flows.probes import (
     worker_ready,
 )
 
-MARKER = PREFIX + "SUPERVISED"
 USUAL_PORTS = {"prefect": 4200, "mlflow": 5000}
 START_SECONDS = 180.0
 STOP_SECONDS = 30.0
@@ -173,7 +172,7 @@ class Embedded:
     def _supervisor(self) -> psutil.Process | None:
         try:
             process = psutil.Process(int(self._pid.read_text()))
-            if process.environ().get(MARKER) == str(self._settings.home):
+            if process.environ().get(SUPERVISED_VARIABLE) == str(self._settings.home):
                 return process
         except (OSError, ValueError, psutil.Error):
             pass
@@ -205,7 +204,7 @@ class Embedded:
     def _launch(self, addresses: Addresses) -> None:
         config = self._run / "supervisord.conf"
         config.write_text(_supervisor_config(self._settings, addresses), encoding="utf-8")
-        environment = self.environment(addresses) | {MARKER: str(self._settings.home)}
+        environment = self.environment(addresses) | {SUPERVISED_VARIABLE: str(self._settings.home)}
         done = subprocess.run(
             [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)],
             env=environment,
@@ -268,7 +267,7 @@ def _marked(home: Path) -> Iterator[psutil.Process]:
     own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     for process in psutil.process_iter():
         try:
-            if process.pid not in own and process.environ().get(MARKER) == str(home):
+            if process.pid not in own and process.environ().get(SUPERVISED_VARIABLE) == str(home):
                 yield process
         except psutil.Error:
             continue

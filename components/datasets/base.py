@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,9 @@ class Split(StrEnum):
     TEST = "test"
 
 
+Url = Annotated[str, Field(pattern=r"^https?://")]
+
+
 class DataConfig(BaseModel):
     """The tunable numbers of one dataset (params.yaml: data.<name>)."""
 
@@ -37,9 +40,9 @@ class DataConfig(BaseModel):
     validation_fraction: float = Field(
         0.1, gt=0, lt=1, description="Share of the training images held out for validation"
     )
-    seed: int = Field(0, ge=0, description="Seed of the validation split")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the validation split")
     folders: tuple[str, ...] = Field((), description="Folders searched for the raw files, in order")
-    urls: tuple[str, ...] = Field((), description="Base addresses of the raw files, in order")
+    urls: tuple[Url, ...] = Field((), description="Base addresses of the raw files, in order")
     timeout: float = Field(20.0, gt=0, description="Seconds without a byte before giving up")
 
 
@@ -113,6 +116,27 @@ class DatasetSpec:
     fallback: str | None = None
 
 
+class DatasetCard(BaseModel):
+    """What dataset.json states about a prepared dataset.
+
+    Mean and standard deviation are of the training pixels, scaled to [0, 1].
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    licence: str
+    homepage: str
+    sample: bool
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    counts: dict[Split, int]
+    counts_per_class: dict[Split, tuple[int, ...]]
+    mean: float = Field(allow_inf_nan=False)
+    std: float = Field(gt=0, allow_inf_nan=False)
+
+
 @dataclass(frozen=True)
 class PreparedDataset:
     """A prepared dataset, memory-mapped; see `components.datasets.prepare`."""
@@ -138,41 +162,31 @@ def load_prepared(directory: Path) -> PreparedDataset:
         CorruptDataError: If a file is missing or contradicts the card.
     """
     try:
-        card = json.loads((directory / CARD).read_text(encoding="utf-8"))
-        splits = {split: _load_split(directory, split) for split in Split}
-        for split, arrays in splits.items():
-            _agree(directory, split, arrays, card)
-        return PreparedDataset(
-            name=card["name"],
-            class_names=tuple(card["class_names"]),
-            mean=card["mean"],
-            std=card["std"],
-            splits=splits,
-        )
-    except (OSError, ValueError, KeyError) as error:
+        card = DatasetCard.model_validate_json((directory / CARD).read_text(encoding="utf-8"))
+        splits = {split: _load_split(directory, split, card) for split in Split}
+    except (OSError, ValueError, EOFError) as error:
         raise CorruptDataError(
             f"prepared dataset {directory}",
             got=" ".join(str(error).split()) or type(error).__name__,
             wanted="the arrays and the card that the prepare stage wrote",
             remedy="Delete the folder and run the data flow again.",
         ) from None
+    return PreparedDataset(card.name, card.class_names, card.mean, card.std, splits)
 
 
-def _load_split(directory: Path, split: Split) -> Arrays:
-    images = np.load(directory / f"{split}_images.npy", mmap_mode="r", allow_pickle=False)
-    labels = np.load(directory / f"{split}_labels.npy", allow_pickle=False)
+def _load_split(directory: Path, split: Split, card: DatasetCard) -> Arrays:
+    images = _load_array(directory / f"{split}_images.npy", np.uint8, mapped=True)
+    labels = _load_array(directory / f"{split}_labels.npy", np.int64, mapped=False)
+    n = card.counts.get(split)
+    if images.shape != (n, *card.image_shape) or labels.shape != (n,):
+        raise ValueError(f"{split} images {images.shape} and labels {labels.shape}, card says {n}")
+    if n and not (labels.min() >= 0 and labels.max() < len(card.class_names)):
+        raise ValueError(f"{split} labels outside 0..{len(card.class_names) - 1}")
     return Arrays(images, labels)
 
 
-def _agree(directory: Path, split: Split, arrays: Arrays, card: Mapping[str, object]) -> None:
-    counts, shape, classes = card["counts"], card["image_shape"], card["class_names"]
-    assert isinstance(counts, dict)
-    assert isinstance(shape, list)
-    assert isinstance(classes, list)
-    n, labels = counts[split], arrays.labels
-    if arrays.images.dtype != np.uint8 or arrays.images.shape != (n, *shape):
-        raise ValueError(f"{split} images {arrays.images.dtype} {arrays.images.shape}")
-    if labels.dtype != np.int64 or labels.shape != (n,):
-        raise ValueError(f"{split} labels {labels.dtype} {labels.shape}")
-    if n and not (labels.min() >= 0 and labels.max() < len(classes)):
-        raise ValueError(f"{split} labels outside 0..{len(classes) - 1}")
+def _load_array(path: Path, dtype: type[np.generic], *, mapped: bool) -> np.ndarray:
+    array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    if not isinstance(array, np.ndarray) or array.dtype != dtype:
+        raise ValueError(f"{path.name} is not an array of {dtype.__name__}")
+    return array

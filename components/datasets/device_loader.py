@@ -37,9 +37,16 @@ class DeviceSplit:
     def shuffled(
         self, batch_size: int, generator: torch.Generator
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Batches in a new random order: (B, C, H, W) float32 normalised and (B,) int64."""
+        """Batches in a new random order: (B, C, H, W) float32 normalised and (B,) int64.
+
+        A single image left over joins the batch before it: batch normalisation cannot be trained
+        on one image.
+        """
         order = torch.randperm(len(self), generator=generator).to(self.labels.device)
-        for chosen in torch.split(order, batch_size):
+        batches = list(torch.split(order, batch_size))
+        if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:
+            batches[-2:] = [torch.cat(batches[-2:])]
+        for chosen in batches:
             images = self.images.index_select(0, chosen)
             yield self.normalised(images), self.labels.index_select(0, chosen)
 

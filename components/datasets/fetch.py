@@ -55,6 +55,8 @@ def fetch_gzip_files(request: FetchRequest, files: Sequence[RawFile], title: str
         try:
             for file in files:
                 _download_verified(url, file, request)
+            for file in files:
+                os.replace(request.partial / file.name, request.destination / file.name)
             return url
         except (OSError, http.client.HTTPException) as error:
             problems.append(f"{url} ({_reason(error)})")
@@ -86,14 +88,31 @@ def _reason(error: Exception) -> str:
 
 
 def _download_verified(base: str, file: RawFile, request: FetchRequest) -> None:
+    """Leave the verified file in `request.partial`, where it survives a kill during the next."""
+    whole = request.partial / file.name
+    if whole.exists():
+        return
     part = request.partial / (file.name + ".part")
-    download(f"{base.rstrip('/')}/{file.name}", part, timeout=request.config.timeout)
+    url = f"{base.rstrip('/')}/{file.name}"
+    resumed = part.exists()
+    download(url, part, timeout=request.config.timeout)
     try:
-        verify(part, file, request.quarantine, base)
-    except (ChecksumError, CorruptDataError):
+        _verify_or_drop(part, file, request.quarantine, base)
+    except DataError:
+        if not resumed:
+            raise
+        # The two halves may be of different files: a mirror compresses otherwise.
+        download(url, part, timeout=request.config.timeout)
+        _verify_or_drop(part, file, request.quarantine, base)
+    os.replace(part, whole)
+
+
+def _verify_or_drop(part: Path, file: RawFile, quarantine: Path, source: object) -> None:
+    try:
+        verify(part, file, quarantine, source)
+    except DataError:
         part.unlink()
         raise
-    os.replace(part, request.destination / file.name)
 
 
 def download(url: str, part: Path, *, timeout: float) -> None:

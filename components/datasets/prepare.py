@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from pathlib import Path
@@ -14,6 +13,7 @@ from components.datasets.base import (
     CARD,
     Arrays,
     DataConfig,
+    DatasetCard,
     DatasetSpec,
     Int64Array,
     Split,
@@ -52,23 +52,23 @@ def prepare(spec: DatasetSpec, config: DataConfig, raw: Path, destination: Path)
         np.save(destination / f"{split}_images.npy", arrays.images, allow_pickle=False)
         np.save(destination / f"{split}_labels.npy", arrays.labels, allow_pickle=False)
     mean, std = pixel_statistics(splits[Split.TRAIN].images)
-    card = {
-        "name": spec.name,
-        "title": spec.title,
-        "licence": spec.licence,
-        "homepage": spec.homepage,
-        "sample": spec.sample,
-        "class_names": spec.class_names,
-        "image_shape": spec.image_shape,
-        "counts": {split: len(arrays.labels) for split, arrays in splits.items()},
-        "counts_per_class": {
-            split: np.bincount(arrays.labels, minlength=len(spec.class_names)).tolist()
+    card = DatasetCard(
+        name=spec.name,
+        title=spec.title,
+        licence=spec.licence,
+        homepage=spec.homepage,
+        sample=spec.sample,
+        class_names=spec.class_names,
+        image_shape=spec.image_shape,
+        counts={split: len(arrays.labels) for split, arrays in splits.items()},
+        counts_per_class={
+            split: tuple(np.bincount(arrays.labels, minlength=len(spec.class_names)).tolist())
             for split, arrays in splits.items()
         },
-        "mean": mean,
-        "std": std,
-    }
-    (destination / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+        mean=mean,
+        std=std,
+    )
+    (destination / CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def _take(arrays: Arrays, keep: np.ndarray) -> Arrays:
@@ -116,8 +116,16 @@ def pixel_statistics(images: UInt8Array) -> tuple[float, float]:
     return mean, variance**0.5
 
 
+def recover_directory(target: Path) -> None:
+    """Bring back what a kill in the middle of `replace_directory` left under its other name."""
+    old = target.with_name(target.name + ".old")
+    if old.exists() and not target.exists():
+        os.rename(old, target)
+
+
 def replace_directory(new: Path, target: Path) -> None:
     """Put folder `new` in the place of `target`; what was there survives until it is."""
+    recover_directory(target)
     old = target.with_name(target.name + ".old")
     shutil.rmtree(old, ignore_errors=True)
     target.parent.mkdir(parents=True, exist_ok=True)

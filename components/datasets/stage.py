@@ -15,23 +15,22 @@ from pathlib import Path
 
 from components.datasets import DATASETS
 from components.datasets.base import SOURCE_FILE, DataConfig, DatasetSpec, FetchRequest
-from components.datasets.prepare import prepare, replace_directory
+from components.datasets.prepare import prepare, recover_directory, replace_directory
 from components.errors import DataError, NightforgeError
 from components.params import check, load_params
-from components.settings import PROJECT_ROOT, Settings
-
-ERROR_FILE_VARIABLE = "NIGHTFORGE_ERROR_FILE"
+from components.settings import ERROR_FILE_VARIABLE, PROJECT_ROOT, Settings
 
 
 def data_config(params_file: Path, name: str) -> DataConfig:
     """The section `data.<name>` of a params.yaml; absent means the defaults."""
-    section = load_params(params_file).get("data", {}).get(name) or {}
+    section = (load_params(params_file).get("data") or {}).get(name) or {}
     return check(DataConfig, section, f"{params_file.name}: data.{name}")
 
 
 def run_fetch(spec: DatasetSpec, config: DataConfig, data_dir: Path | None, root: Path) -> None:
     """Fill root/data/raw/NAME; beside the files, source.json names where they came from."""
     data = root / "data"
+    recover_directory(data / "raw" / spec.name)
     staging = _fresh(data / "staging" / f"raw-{spec.name}")
     request = FetchRequest(
         config=config,

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from components.datasets.device_loader import DeviceSplit
-from components.errors import NonFiniteLossError
+from components.errors import CheckpointError, NonFiniteLossError
 from components.training.allocator import keep_freed_memory
 from components.training.checkpoint import BEST, LAST, State, load_checkpoint, save_checkpoint
 from components.training.optim import OptimizerName, ScheduleName, make_optimizer, make_schedule
@@ -141,7 +141,7 @@ def _run_epoch(
     # without any saved random state.
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
     torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
-    device = train.images.device
+    device, lr = train.images.device, config.lr
     loss_sum = torch.zeros((), device=device)
     correct = torch.zeros((), dtype=torch.int64, device=device)
     start = time.perf_counter()
@@ -151,6 +151,7 @@ def _run_epoch(
         loss = F.cross_entropy(scores, labels, label_smoothing=config.label_smoothing)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        lr = float(optimizer.param_groups[0]["lr"])
         optimizer.step()
         schedule.step()
         with torch.no_grad():
@@ -158,7 +159,6 @@ def _run_epoch(
             correct += (scores.argmax(1) == labels).sum()
     synchronise(device)
     trained = time.perf_counter()
-    lr = float(optimizer.param_groups[0]["lr"])
     train_loss = _finite(float(loss_sum) / len(train), "training", epoch, lr)
     validation_loss, accuracy = validate(model, validation)
     return EpochMetrics(
@@ -212,9 +212,17 @@ def _resume(
     best = load_checkpoint(folder / BEST, device) if folder else None
     if state is None or best is None:
         return [], None
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-    history = [EpochMetrics(**metrics) for metrics in state["history"]]
+    try:
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        history = [EpochMetrics(**metrics) for metrics in state["history"]]
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"checkpoint {folder}",
+            got=f"the state of something else ({' '.join(str(error).split())[:200]})",
+            wanted="the state of this model, optimiser and schedule",
+            remedy="Delete the folder; the run then starts from the beginning.",
+        ) from error
     # If a kill fell between the two writes, `best` is already that of the epoch that is now
     # repeated, with the same weights.
     return history, best

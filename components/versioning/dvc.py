@@ -19,9 +19,8 @@ import yaml
 import components.errors
 from components.datasets import DATASETS
 from components.datasets.base import SOURCE_FILE, Split, load_prepared
-from components.datasets.stage import ERROR_FILE_VARIABLE
 from components.errors import DataError, VersioningError
-from components.settings import PREFIX, PROJECT_ROOT, Settings
+from components.settings import ERROR_FILE_VARIABLE, PREFIX, PROJECT_ROOT, Settings
 
 VERSION_LEDGER = "dataset-versions.jsonl"
 RUNNING = re.compile(r"^Running stage '(?P<stage>[^']+)'", re.MULTILINE)

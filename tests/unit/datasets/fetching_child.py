@@ -1,4 +1,4 @@
-"""A process that fetches one file and can be killed: `fetching_child.py URL ROOT NAME SHA256...`."""
+"""A process that fetches and can be killed: `fetching_child.py URL ROOT NAME SHA256...`."""
 
 from __future__ import annotations
 

@@ -106,5 +106,5 @@ class _Handler(BaseHTTPRequestHandler):
         if hold:
             self.server.released.wait(60)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Silent."""

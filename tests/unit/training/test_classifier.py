@@ -29,7 +29,7 @@ PRELOADED = ["components.training.classifier", "torch._dynamo", "components.mode
 Weights = dict[str, torch.Tensor]
 
 
-class Stop(Exception):
+class Stop(Exception):  # noqa: N818
     """Thrown by a reporter to end a run at an epoch."""
 
 
