@@ -186,7 +186,12 @@ def _load_split(directory: Path, split: Split, card: DatasetCard) -> Arrays:
 
 
 def _load_array(path: Path, dtype: type[np.generic], *, mapped: bool) -> np.ndarray:
-    array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-    if not isinstance(array, np.ndarray) or array.dtype != dtype:
+    # Not np.load, which would also open archives.
+    if mapped:
+        array: np.ndarray = np.lib.format.open_memmap(path, mode="r")
+    else:
+        with path.open("rb") as stream:
+            array = np.lib.format.read_array(stream, allow_pickle=False)
+    if array.dtype != dtype:
         raise ValueError(f"{path.name} is not an array of {dtype.__name__}")
     return array

@@ -205,16 +205,16 @@ def test_the_server_refuses_a_bad_value(servers: Installation) -> None:
     refused.value.close()
 
 
-LONG = [*QUICK[:2], "--set", "training.epochs=60", "--set", "training.seed=7"]
+LONG = [*QUICK[:2], "--set", "training.epochs=25", "--set", "training.seed=7"]
 
 
 @pytest.fixture
 def long_training(servers: Installation) -> Iterator[Any]:
-    """A training run that has finished its second epoch, and the process following it."""
+    """The process that follows a training run in the middle of its epochs."""
     following = servers.start("run", "train", *LONG)
     assert following.stdout is not None
     for line in following.stdout:
-        if re.search(r"epoch [2-9]/60", line):
+        if re.search(r"epoch \d+/25", line):
             break
     yield following
     following.kill()
@@ -241,6 +241,24 @@ def unfinished(client: MlflowClient) -> list[Any]:
     return list(client.search_runs([experiment.experiment_id], wanted))
 
 
+def test_cancelling_closes_the_mlflow_run_as_killed(
+    first_report: dict[str, Any],
+    long_training: Any,
+    servers: Installation,
+    mlflow_client: MlflowClient,
+) -> None:
+    chosen = {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}}
+    [running] = post(servers, "/flow_runs/filter", chosen)
+    body = {"state": {"type": "CANCELLING"}}
+    post(servers, f"/flow_runs/{running['id']}/set_state", body)
+    printed, _ = long_training.communicate(timeout=90)
+    assert long_training.returncode == 1
+    assert "got Cancelled" in " ".join(printed.split())
+    [run] = unfinished(mlflow_client)
+    assert run.info.status == "KILLED"
+    assert run.data.tags[Tag.CLOSED]
+
+
 def test_killed_training_resumes_in_the_same_run(
     first_report: dict[str, Any],
     long_training: Any,
@@ -251,30 +269,41 @@ def test_killed_training_resumes_in_the_same_run(
     assert long_training.wait(timeout=60) == 1
     [before] = unfinished(mlflow_client)
     printed = servers.ok("run", "train", *LONG)
-    assert "epoch 60/60" in printed
+    assert "epoch 60/25" in printed
     [after] = unfinished(mlflow_client)
     assert after.info.run_id == before.info.run_id
     assert after.info.status == "FINISHED"
     history = mlflow_client.get_metric_history(after.info.run_id, "validation_loss")
-    assert [metric.step for metric in history] == list(range(1, 61))
+    assert [metric.step for metric in history] == list(range(1, 26))
 
 
-def test_scheduled_runs_appear_once_the_schedule_is_on(servers: Installation) -> None:
+@pytest.fixture(scope="module")
+def nightly_switched_on(servers: Installation) -> str:
+    """The id of the nightly deployment after somebody switched its schedule on in the UI."""
     deployment = get(servers, "/deployments/name/nightly/nightly")
     [schedule] = deployment["schedules"]
     assert not schedule["active"]
     assert schedule["schedule"]["cron"] == "0 2 * * *"
     path = f"/deployments/{deployment['id']}/schedules/{schedule['id']}"
     call(servers, "PATCH", path, {"active": True})
+    return str(deployment["id"])
+
+
+def test_scheduled_runs_appear_once_the_schedule_is_on(
+    nightly_switched_on: str, servers: Installation
+) -> None:
     chosen = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
     scheduled: list[Any] = []
     while not scheduled:  # pytest's time limit ends a scheduler that never works
         scheduled = post(servers, "/flow_runs/filter", chosen)
-    assert {run["deployment_id"] for run in scheduled} == {deployment["id"]}
+    assert {run["deployment_id"] for run in scheduled} == {nightly_switched_on}
 
 
 def test_restarting_keeps_state_and_edited_schedules(
-    first_report: dict[str, Any], servers: Installation, mlflow_client: MlflowClient
+    first_report: dict[str, Any],
+    nightly_switched_on: str,
+    servers: Installation,
+    mlflow_client: MlflowClient,
 ) -> None:
     refused = servers.call("up")
     assert refused.returncode == 1

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from components.errors import ConfigError, CorruptDataError, NonFiniteLossError, UnknownKeyError
+from components.jobs.context import FlowRunRef, JobContext, git_commit, registered_model
+from components.jobs.evaluate import evaluate
+from components.jobs.gate import gate, promote, register
+from components.jobs.train import TrainOutcome, train
+from components.settings import PROJECT_ROOT, Settings
+from components.tracking.base import CHAMPION, RunStatus, Tag
+from components.tracking.memory import MemoryRegistry, MemoryTracker
+from components.training.classifier import TrainConfig
+from components.training.reporting import EpochMetrics, Reporter, SilentReporter
+from components.versioning.dvc import DatasetVersion
+
+CONFIG = TrainConfig(epochs=3, batch_size=512, lr=0.1)
+SHORT = CONFIG.model_copy(update={"epochs": 1})
+PARAMS = "promotion: {default: {floor: 0.1, latency_budget_ms: 1000}}\n"
+
+
+class RecordingTracker(MemoryTracker):
+    """Remembers every (run, step) at which a validation loss was logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logged: list[tuple[str, int]] = []
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
+        if "validation_loss" in metrics:
+            self.logged.append((run_id, step))
+        super().log_metrics(run_id, metrics, step)
+
+
+class Breaking:
+    """Progress that raises after an epoch."""
+
+    def __init__(self, epoch: int, error: BaseException) -> None:
+        self.epoch, self.error = epoch, error
+
+    def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
+        if metrics.epoch == self.epoch:
+            raise self.error
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> JobContext:
+    (tmp_path / "params.yaml").write_text(PARAMS, encoding="utf-8")
+    settings = Settings(home=tmp_path / "home", params_file=tmp_path / "params.yaml")
+    tracker = RecordingTracker()
+    return JobContext(settings, tracker, MemoryRegistry(tracker))
+
+
+@pytest.fixture
+def data(sample_version: DatasetVersion) -> DatasetVersion:
+    return sample_version
+
+
+def run(
+    context: JobContext,
+    data: DatasetVersion,
+    config: TrainConfig = SHORT,
+    progress: Reporter | None = None,
+    *,
+    model: str = "lenet_modern",
+    force: bool = False,
+) -> TrainOutcome:
+    return train(context, data, model, config, progress or SilentReporter(), force=force)
+
+
+def weights(context: JobContext, outcome: TrainOutcome) -> dict[str, torch.Tensor]:
+    return context.tracker.models[outcome.run.run_id].state_dict()
+
+
+def test_a_run_records_what_it_did(context: JobContext, data: DatasetVersion) -> None:
+    outcome = run(context, data)
+    recorded = outcome.run
+    assert recorded.status is RunStatus.FINISHED
+    assert outcome.skipped is None
+    assert recorded.tags[Tag.FINGERPRINT] == outcome.fingerprint
+    assert recorded.tags[Tag.DATASET] == data.name
+    assert recorded.tags[Tag.DATASET_VERSION] == data.version
+    assert recorded.tags[Tag.SOURCE] == "bundled sample"
+    assert recorded.tags[Tag.SAMPLE] == "true"
+    assert recorded.tags[Tag.MODEL] == "lenet_modern"
+    assert recorded.tags[Tag.SEED] == "0"
+    assert recorded.tags[Tag.DEVICE].startswith(("cpu", "cuda"))
+    assert recorded.tags[Tag.GIT_COMMIT]
+    assert recorded.metrics["epochs"] == recorded.metrics["best_epoch"] == 1
+    assert recorded.metrics["best_validation_accuracy"] == recorded.metrics["validation_accuracy"]
+    assert (recorded.run_id, "learning_curves.png") in context.tracker.artifacts
+
+
+def test_the_logged_model_takes_unit_pictures_and_is_in_evaluation_mode(context, data) -> None:
+    model = context.tracker.models[run(context, data).run.run_id]
+    images = torch.rand(3, 1, 28, 28)
+    assert not model.training
+    assert torch.equal(model(images), model(images))
+    labels = np.load(data.directory / "test_labels.npy")
+    pictures = torch.from_numpy(np.load(data.directory / "test_images.npy")).float() / 255
+    with torch.no_grad():
+        accuracy = (model(pictures).argmax(1).numpy() == labels).mean()
+    assert accuracy > 0.5
+
+
+def test_the_same_fingerprint_is_trained_once(context: JobContext, data: DatasetVersion) -> None:
+    first = run(context, data)
+    second = run(context, data, progress=Breaking(1, AssertionError("trained again")))
+    assert second.run.run_id == first.run.run_id
+    assert second.fingerprint == first.fingerprint
+    assert "trained before" in second.skipped
+
+
+def test_another_version_seed_or_model_is_another_run(context, data) -> None:
+    outcomes = [
+        run(context, data, model="lenet"),
+        run(context, data, SHORT.model_copy(update={"seed": 1}), model="lenet"),
+        run(context, replace(data, version="6" * 32), model="lenet"),
+    ]
+    assert len({outcome.run.run_id for outcome in outcomes}) == 3
+    assert not any(outcome.skipped for outcome in outcomes)
+
+
+def test_force_trains_although_nothing_changed(context, data) -> None:
+    first = run(context, data, model="lenet")
+    second = run(context, data, model="lenet", force=True)
+    third = run(context, data, model="lenet", force=True)
+    assert not any(outcome.skipped for outcome in (first, second, third))
+    assert len({outcome.run.run_id for outcome in (first, second, third)}) == 3
+
+
+def test_a_forced_run_that_is_retried_within_its_flow_run_is_resumed(context, data) -> None:
+    context = replace(context, flow_run=FlowRunRef("flow 1", "http://prefect/1"))
+    with pytest.raises(RuntimeError):
+        run(context, data, progress=Breaking(1, RuntimeError("gone")), force=True)
+    assert len(context.tracker.running()) == 0
+    outcome = run(context, data, force=True)
+    assert context.tracker.logged == [(outcome.run.run_id, 1)]
+    assert outcome.run.tags[Tag.FLOW_RUN] == "flow 1"
+    assert outcome.run.tags[Tag.FLOW_RUN_URL] == "http://prefect/1"
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(RuntimeError("disk\non fire"), RunStatus.FAILED), (KeyboardInterrupt(), RunStatus.KILLED)],
+)
+def test_an_interrupted_run_is_closed_and_resumed_as_the_same_run(
+    context, data, tmp_path: Path, stop: int, error: BaseException, status: RunStatus
+) -> None:
+    with pytest.raises(type(error)):
+        run(context, data, CONFIG, Breaking(stop, error))
+    (closed,) = {run_id for run_id, _ in context.tracker.logged}
+    assert context.tracker.get(closed).status is status
+    assert context.tracker.get(closed).tags[Tag.CLOSED] in {"disk on fire", "KeyboardInterrupt"}
+    resumed = run(context, data, CONFIG)
+    assert resumed.run.run_id == closed
+    assert resumed.run.status is RunStatus.FINISHED
+    assert context.tracker.logged == [(closed, 1), (closed, 2), (closed, 3)]
+
+
+def test_a_resumed_run_has_the_weights_of_an_uninterrupted_one(context, data, tmp_path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(context, data, CONFIG, Breaking(2, KeyboardInterrupt()))
+    resumed = weights(context, run(context, data, CONFIG))
+    tracker = RecordingTracker()
+    settings = Settings(home=tmp_path / "other", params_file=tmp_path / "params.yaml")
+    fresh = JobContext(settings, tracker, MemoryRegistry(tracker))
+    whole = weights(fresh, run(fresh, data, CONFIG))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_a_run_left_running_by_a_dead_process_goes_on(context, data) -> None:
+    """After a SIGKILL nobody closed the run."""
+    with pytest.raises(KeyboardInterrupt):
+        run(context, data, CONFIG, Breaking(1, KeyboardInterrupt()))
+    (left,) = {run_id for run_id, _ in context.tracker.logged}
+    context.tracker.resume(left, {})
+    assert run(context, data, CONFIG).run.run_id == left
+    assert context.tracker.logged == [(left, 1), (left, 2), (left, 3)]
+
+
+def test_a_kill_between_checkpoint_and_metrics_loses_no_epoch(context, data, monkeypatch) -> None:
+    def killed(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(RecordingTracker, "log_metrics", killed)
+        run(context, data, CONFIG)
+    outcome = run(context, data, CONFIG)
+    assert [step for _, step in context.tracker.logged] == [1, 2, 3]
+    assert outcome.run.metrics["epochs"] == 3
+
+
+def test_checkpoints_are_kept_until_the_run_is_finished(context, data) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(context, data, CONFIG, Breaking(1, KeyboardInterrupt()))
+    folder = next(path for path in context.settings.checkpoints.iterdir() if path.is_dir())
+    assert {path.name for path in folder.iterdir()} == {"last.pt", "best.pt"}
+    run(context, data, CONFIG)
+    assert not folder.exists()
+
+
+def test_a_loss_that_is_not_finite_closes_the_run_as_failed_with_the_reason(context, data) -> None:
+    config = SHORT.model_copy(update={"lr": 100.0, "momentum": 0.99, "warmup": 0.0})
+    with pytest.raises(NonFiniteLossError):
+        run(context, data, config.model_copy(update={"epochs": 9}), model="lenet")
+    (closed,) = context.tracker._runs.values()
+    assert closed.status is RunStatus.FAILED
+    assert "loss" in closed.tags[Tag.CLOSED]
+
+
+def test_data_that_do_not_load_fail_the_run_before_any_epoch(context, data, tmp_path) -> None:
+    with pytest.raises(CorruptDataError):
+        run(context, replace(data, directory=tmp_path / "none"))
+    assert context.tracker.running() == []
+    assert context.tracker.logged == []
+
+
+def test_an_unknown_model_is_named_before_a_run_is_opened(context, data) -> None:
+    with pytest.raises(UnknownKeyError, match="Did you mean 'lenet'"):
+        run(context, data, model="lenett")
+    assert context.tracker._runs == {}
+
+
+def test_a_trained_model_goes_all_the_way_to_champion(context, data) -> None:
+    trained = run(context, data)
+    evaluation = evaluate(context, trained.run, data)
+    version = register(context, trained.run, data).version
+    gated = gate(context, version, evaluation, data)
+    assert gated.decision.promoted, gated.decision.reasons
+    promote(context, gated.version, data)
+    champion = context.registry.by_alias(registered_model(data.name), CHAMPION)
+    assert champion.run_id == trained.run.run_id
+    assert evaluation.run.metrics["test_accuracy"] > 0.5
+
+
+# The context
+
+
+def test_a_context_without_a_server_says_what_to_do() -> None:
+    with pytest.raises(ConfigError, match="nightforge up"):
+        JobContext.connect(Settings())
+
+
+def test_the_commit_is_that_of_the_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    assert git_commit().removesuffix("-dirty").isalnum()
+    monkeypatch.setattr("components.jobs.context.PROJECT_ROOT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert git_commit() == "unknown"
+
+
+def test_the_projects_policies_can_be_read() -> None:
+    context = JobContext(Settings(), MemoryTracker(), MemoryRegistry(MemoryTracker()))
+    assert context.settings.params_file == PROJECT_ROOT / "params.yaml"
+    sample = context.policy(registered_model("fashion_mnist_sample"))
+    assert sample.floor < context.policy("another").floor

@@ -1,0 +1,133 @@
+"""A small world for the jobs: a dataset, models of known skill, services that can break off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from components.datasets.base import Arrays, DataConfig, load_prepared
+from components.datasets.fashion_mnist import SAMPLE
+from components.datasets.prepare import prepare
+from components.jobs.context import JobContext
+from components.jobs.evaluate import evaluate
+from components.jobs.gate import GateOutcome, PromoteOutcome, gate, promote, register
+from components.settings import Settings
+from components.tracking.base import DatasetInput, RunSpec, RunStatus, TrackedRun
+from components.tracking.memory import MemoryRegistry, MemoryTracker
+from components.versioning.dvc import DatasetVersion
+
+NAME, CLASSES, TEST = "toy", 10, 500
+MODEL = "toy-classifier"
+PARAMS = "promotion: {default: {floor: 0.8, recall_margin: 0.2, latency_budget_ms: 1000}}\n"
+WRITES = {"register", "set_alias", "tag_version", "tag_model", "log_text", "log_metrics"}
+
+
+def images(n: int, salt: int) -> Arrays:
+    """Pixel 0 holds the class, pixel 1 how hard the image is, from 0 to 199."""
+    rng = np.random.default_rng(salt)
+    pixels = rng.integers(0, 256, (n, 1, 28, 28)).astype(np.uint8)
+    labels = (np.arange(n) % CLASSES).astype(np.int64)
+    pixels[:, 0, 0, 0] = labels
+    pixels[:, 0, 0, 1] = np.arange(n) * 200 // n
+    return Arrays(pixels, labels)
+
+
+def toy_data(folder: Path, version: str = "a" * 32) -> DatasetVersion:
+    folder.mkdir()
+    spec = replace(SAMPLE, name=NAME, read=lambda raw: (images(100, 1), images(TEST, 2)))
+    prepare(spec, DataConfig(), folder, folder)
+    counts = {split: len(a.labels) for split, a in load_prepared(folder).splits.items()}
+    return DatasetVersion(NAME, version, "nowhere", True, counts, folder)
+
+
+class Skilled(nn.Module):
+    """Right on the share `skill` of the images, the easiest ones; else one class off."""
+
+    def __init__(self, skill: float) -> None:
+        super().__init__()
+        self.skill = nn.Parameter(torch.tensor(skill))
+
+    def forward(self, unit: torch.Tensor) -> torch.Tensor:
+        pixels = (unit.flatten(1)[:, :2] * 255).round()
+        right = pixels[:, 1] < self.skill * 200 - 0.5
+        said = torch.where(right, pixels[:, 0], (pixels[:, 0] + 1) % CLASSES)
+        return nn.functional.one_hot(said.long(), CLASSES).float() * 8
+
+
+def toy_context(home: Path) -> JobContext:
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "params.yaml").write_text(PARAMS, encoding="utf-8")
+    tracker = MemoryTracker()
+    settings = Settings(home=home, params_file=home / "params.yaml")
+    return JobContext(settings, tracker, MemoryRegistry(tracker))
+
+
+def trained(context: JobContext, skill: float, print_: str) -> TrackedRun:
+    """A finished training run whose model has the given skill."""
+    spec = RunSpec(NAME, print_, print_, {}, {}, DatasetInput(NAME, "a", "nowhere", {}))
+    run = context.tracker.start(spec)
+    example = np.zeros((2, 1, 28, 28), np.float32)
+    context.tracker.log_model(run.run_id, Skilled(skill).eval(), example)
+    context.tracker.finish(run.run_id, RunStatus.FINISHED)
+    return context.tracker.get(run.run_id)
+
+
+def night(
+    context: JobContext, run: TrackedRun, data: DatasetVersion
+) -> tuple[GateOutcome, PromoteOutcome]:
+    """What the nightly flow does after training."""
+    evaluation = evaluate(context, run, data)
+    version = register(context, run, data).version
+    gated = gate(context, version, evaluation, data)
+    return gated, promote(context, gated.version, data)
+
+
+class Interrupted(BaseException):
+    """Stands for a SIGKILL: nothing in the code may catch and handle it."""
+
+
+@dataclass
+class Fuse:
+    """Breaks off at the given write, counted over all services, before or after it is done."""
+
+    at: int
+    after: bool
+    count: int = 0
+    names: list[str] = field(default_factory=list)
+
+    def guard(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            self.count += 1
+            self.names.append(name)
+            burns = self.count == self.at
+            if burns and not self.after:
+                raise Interrupted
+            result = call(*args, **kwargs)
+            if burns:
+                raise Interrupted
+            return result
+
+        return guarded
+
+
+class Fused:
+    """A tracker or registry behind a fuse."""
+
+    def __init__(self, inner: object, fuse: Fuse) -> None:
+        self._inner, self._fuse = inner, fuse
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        return self._fuse.guard(name, found) if name in WRITES else found
+
+
+def fused(context: JobContext, fuse: Fuse) -> JobContext:
+    return replace(
+        context, tracker=Fused(context.tracker, fuse), registry=Fused(context.registry, fuse)
+    )
