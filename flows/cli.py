@@ -113,7 +113,7 @@ def run(
         _connect(settings, addresses)
         ended = _trigger_and_follow(settings, flow, profile, set_ or [])
         _print_report(settings, ended)
-        console.print(f"Prefect: {addresses.prefect_ui}   MLflow: {addresses.mlflow}")
+        _print_addresses(addresses, settings)
     if with_servers:
         console.print("The servers are stopped; `nightforge up` shows the same state again.")
     _raise_unless_completed(ended)
@@ -219,7 +219,7 @@ def _raise_unless_completed(ended: FlowRun) -> None:
 
 def _print_addresses(addresses: Addresses, settings: Settings) -> None:
     console.print(f"Prefect: {addresses.prefect_ui}", highlight=False)
-    console.print(f"MLflow:  {addresses.mlflow}", highlight=False)
+    console.print(f"MLflow:  {addresses.mlflow_ui}", highlight=False)
     console.print(f"state:   {settings.home}", highlight=False)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from components.errors import PortInUseError, ServiceError
+from components.errors import PortInUseError, ServiceError, StateDirectoryError
 from components.settings import PREFIX, SUPERVISED_VARIABLE, Settings
 from flows.probes import (
     POOL,
@@ -70,6 +71,7 @@ class Embedded:
             StateDirectoryError: If the state directory cannot be written.
         """
         self._settings.ensure_home()
+        self._check_path()
         for folder in (self._run, self._settings.logs, self._settings.home / "mlflow"):
             folder.mkdir(exist_ok=True)
         with self._locked():
@@ -162,6 +164,15 @@ class Embedded:
                     remedy="Wait for it to finish.",
                 ) from None
             yield
+
+    def _check_path(self) -> None:
+        if "%" in f"{self._settings.home}{sys.executable}":
+            raise StateDirectoryError(
+                f"state directory {self._settings.home}",
+                got="a path with a percent sign, to it or to Python",
+                wanted="paths that supervisord's configuration can hold",
+                remedy="Point NIGHTFORGE_HOME at another folder, or move the clone.",
+            )
 
     def _read_state(self) -> Addresses | None:
         try:
@@ -279,15 +290,23 @@ def _signal(process: psutil.Process, number: int) -> None:
 
 
 def _supervisor_config(settings: Settings, addresses: Addresses) -> str:
-    python, home, host = sys.executable, settings.home, addresses.host
+    home, host, python = settings.home, addresses.host, sys.executable
     programs = {
-        "prefect": f"{python} -m prefect server start --host {host} "
-        f"--port {addresses.prefect_port}",
-        "mlflow": f"{python} -m mlflow server --host {host} --port {addresses.mlflow_port} "
-        f"--backend-store-uri sqlite:///{home}/mlflow/mlflow.db "
-        f"--artifacts-destination {home}/mlflow/artifacts --workers 1",
-        "worker": f"{python} -m flows.await_server {addresses.prefect_api}/health "
-        f"{python} -m prefect worker start --pool {POOL} --type process --name embedded",
+        "prefect": [
+            *(python, "-m", "prefect", "server", "start"),
+            *(f"--host={host}", f"--port={addresses.prefect_port}"),
+        ],
+        "mlflow": [
+            *(python, "-m", "mlflow", "server"),
+            *(f"--host={host}", f"--port={addresses.mlflow_port}", "--workers=1"),
+            f"--backend-store-uri=sqlite:///{home}/mlflow/mlflow.db",
+            f"--artifacts-destination={home}/mlflow/artifacts",
+        ],
+        "worker": [
+            *(python, "-m", "flows.await_server", f"{addresses.prefect_api}/health"),
+            *(python, "-m", "prefect", "worker", "start"),
+            *(f"--pool={POOL}", "--type=process", "--name=embedded"),
+        ],
     }
     sections = [
         "[supervisord]",
@@ -300,7 +319,7 @@ def _supervisor_config(settings: Settings, addresses: Addresses) -> str:
     for name, command in programs.items():
         sections += [
             f"[program:{name}]",
-            "command=" + command.replace("%", "%%"),
+            "command=" + shlex.join(command),
             f"directory={home}",
             f"stdout_logfile={settings.logs}/{name}.log",
             "redirect_stderr=true",

@@ -35,7 +35,7 @@ def nightly(
         trained = night.step("train", tasks.train, data.dataset, model, training, force)
         with tasks.one_promotion_at_a_time():
             evaluation = night.step("evaluate", tasks.evaluate, trained.run, data.dataset)
-            describe_candidate(night.report, evaluation.run)
+            describe_candidate(night.report, evaluation.run, tasks.context().tracker)
 
             registered = night.step("register", tasks.register, trained.run, data.dataset)
             gated = night.step("gate", tasks.gate, registered.version, evaluation, data.dataset)

@@ -30,8 +30,13 @@ class Addresses:
 
     @property
     def mlflow(self) -> str:
-        """What MLFLOW_TRACKING_URI is set to; also MLflow's start page."""
+        """What MLFLOW_TRACKING_URI is set to."""
         return f"http://{self.host}:{self.mlflow_port}"
+
+    @property
+    def mlflow_ui(self) -> str:
+        """MLflow's list of experiments, in its view for model training."""
+        return f"{self.mlflow}/#/experiments?workflowType=machine_learning"
 
 
 def free(host: str, port: int) -> bool:

@@ -74,6 +74,7 @@ class RunReport(_Part):
     model: ModelReport | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
     decision: DecisionReport | None = None
+    pictures: dict[str, str] = Field(default_factory=dict)
     links: dict[str, str] = Field(default_factory=dict)
 
 
@@ -154,6 +155,7 @@ def markdown(report: RunReport) -> str:
         parts.append("\n".join(["| metric | value |", "|---|---|", *rows]))
     if report.decision:
         parts.append(_decision_lines(report.decision))
+    parts += [f"![{name}]({url})" for name, url in report.pictures.items()]
     rows = [f"| {s.name} | {s.seconds:.1f} | {s.skipped or ''} |" for s in report.steps]
     parts.append("\n".join(["| step | seconds | skipped because |", "|---|---|---|", *rows]))
     parts.append(" · ".join(f"[{name}]({url})" for name, url in report.links.items()))

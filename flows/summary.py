@@ -6,7 +6,14 @@ from components.datasets.base import Split
 from components.jobs.data import DataOutcome
 from components.jobs.evaluate import headline
 from components.jobs.gate import GateOutcome, PromoteOutcome
-from components.tracking.base import CHAMPION, TrackedRun
+from components.tracking.base import (
+    CHAMPION,
+    CONFUSION_MATRIX,
+    LEARNING_CURVES,
+    WORST_MISTAKES,
+    TrackedRun,
+    Tracker,
+)
 from flows.reports import DatasetReport, DecisionReport, ModelReport, RunReport
 
 
@@ -26,14 +33,17 @@ def describe_data(report: RunReport, outcome: DataOutcome) -> None:
         report.warnings.append(outcome.warning)
 
 
-def describe_training(report: RunReport, run: TrackedRun) -> None:
-    """Where to see the run."""
+def describe_training(report: RunReport, run: TrackedRun, tracker: Tracker) -> None:
+    """Where to see the run, and how it learned."""
     report.links["MLflow run"] = run.url
+    report.pictures["learning curves"] = tracker.artifact_url(run.run_id, LEARNING_CURVES)
 
 
-def describe_candidate(report: RunReport, run: TrackedRun) -> None:
-    """The headline metrics and where to see the rest."""
-    describe_training(report, run)
+def describe_candidate(report: RunReport, run: TrackedRun, tracker: Tracker) -> None:
+    """The headline metrics, pictures, and where to see the rest."""
+    describe_training(report, run, tracker)
+    report.pictures["confusion matrix"] = tracker.artifact_url(run.run_id, CONFUSION_MATRIX)
+    report.pictures["worst mistakes"] = tracker.artifact_url(run.run_id, WORST_MISTAKES)
     report.metrics = headline(run)
 
 

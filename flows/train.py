@@ -30,4 +30,4 @@ def train(
         data = run.step("data", tasks.refresh_data, dataset)
         describe_data(run.report, data)
         trained = run.step("train", tasks.train, data.dataset, model, training, force)
-        describe_training(run.report, trained.run)
+        describe_training(run.report, trained.run, tasks.context().tracker)

@@ -15,7 +15,13 @@ from components.evaluation.report import EvaluationReport
 from components.jobs.context import JobContext, registered_model
 from components.jobs.records import stored_decision
 from components.tracking import figures
-from components.tracking.base import CHAMPION, ModelVersion, TrackedRun
+from components.tracking.base import (
+    CHAMPION,
+    CONFUSION_MATRIX,
+    WORST_MISTAKES,
+    ModelVersion,
+    TrackedRun,
+)
 from components.training.precision import pick_device
 from components.versioning.dvc import DatasetVersion
 
@@ -66,10 +72,10 @@ def _store(
 ) -> None:
     tracker, run_id = context.tracker, run.run_id
     tracker.log_metrics(run_id, {k: v for k, v in report.scalars() if v is not None}, step=0)
-    tracker.log_figure(run_id, "confusion_matrix.png", figures.confusion_figure(report))
+    tracker.log_figure(run_id, CONFUSION_MATRIX, figures.confusion_figure(report))
     images = test.images.cpu().numpy()
     mistakes = figures.worst_mistakes(report, probabilities, images)
-    tracker.log_figure(run_id, "worst_mistakes.png", mistakes)
+    tracker.log_figure(run_id, WORST_MISTAKES, mistakes)
     tracker.log_text(run_id, CANDIDATE_REPORT, report.model_dump_json())
 
 

@@ -20,7 +20,15 @@ from components.jobs.context import JobContext
 from components.models import MODELS
 from components.models.deployable import Deployable
 from components.tracking import figures
-from components.tracking.base import DatasetInput, RunSpec, RunStatus, Tag, TrackedRun, Tracker
+from components.tracking.base import (
+    LEARNING_CURVES,
+    DatasetInput,
+    RunSpec,
+    RunStatus,
+    Tag,
+    TrackedRun,
+    Tracker,
+)
 from components.training.classifier import TrainConfig, TrainResult, train_classifier
 from components.training.precision import describe_device, pick_device
 from components.training.reporting import EpochMetrics, Reporter
@@ -192,7 +200,7 @@ def _record(
         "training_seconds": sum(metrics.seconds for metrics in result.history),
     }
     tracker.log_metrics(run_id, summary, step=len(result.history))
-    tracker.log_figure(run_id, "learning_curves.png", figures.learning_curves(result.history))
+    tracker.log_figure(run_id, LEARNING_CURVES, figures.learning_curves(result.history))
     pictures = prepared.splits[Split.VALIDATION].images[:EXAMPLE_IMAGES]
     example = (pictures / 255).astype(np.float32)
     deployable = Deployable(net.cpu(), prepared.mean, prepared.std).eval()

@@ -131,7 +131,7 @@ def class_recall(comparison: Comparison) -> RuleResult | None:
     falls = np.subtract(champion.recall, candidate.recall)
     worst, margin = int(falls.argmax()), comparison.policy.recall_margin
     name, fall = candidate.class_names[worst], float(falls[worst])
-    change = f"recall of {name!r} changes by {-fall:+.4f}"
+    change = f"recall of {name!r} changes by {0.0 - fall:+.4f}"
     return RuleResult(
         "class_recall",
         fall <= margin,

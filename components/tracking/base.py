@@ -17,6 +17,9 @@ PREFIX = "nightforge."
 CHAMPION = "champion"
 PREVIOUS = "previous"
 MODEL_ARTIFACT = "model"
+LEARNING_CURVES = "learning_curves.png"
+CONFUSION_MATRIX = "confusion_matrix.png"
+WORST_MISTAKES = "worst_mistakes.png"
 
 
 class Tag(StrEnum):
@@ -120,6 +123,9 @@ class Tracker(Protocol):
 
     def read_text(self, run_id: str, path: str) -> str:
         """Read a text artifact back."""
+
+    def artifact_url(self, run_id: str, path: str) -> str:
+        """Where a browser finds an artifact."""
 
     def log_model(self, run_id: str, model: nn.Module, example: npt.NDArray[np.float32]) -> None:
         """Store `model` with signature and input example, in a format without pickle.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -80,10 +78,3 @@ def worst_mistakes(
     for axis in figure.axes:
         axis.set_axis_off()
     return figure
-
-
-def data_uri(figure: Figure) -> str:
-    """The figure as a PNG data URI, for pages that cannot reach the tracking server."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=80)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

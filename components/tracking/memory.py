@@ -79,6 +79,10 @@ class MemoryTracker:
             raise _missing(f"artifact {path} of run {run_id}", "a text")
         return text
 
+    def artifact_url(self, run_id: str, path: str) -> str:
+        """See `Tracker`."""
+        return f"memory://{run_id}/{path}"
+
     def log_model(self, run_id: str, model: nn.Module, example: npt.NDArray[np.float32]) -> None:
         """See `Tracker`."""
         self.models[self.get(run_id).run_id] = copy.deepcopy(model)

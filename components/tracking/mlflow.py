@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import wraps
 from importlib.metadata import version as package_version
 from typing import ParamSpec, TypeVar
+from urllib.parse import urlencode
 
 import mlflow
 import mlflow.pytorch
@@ -83,6 +84,11 @@ def connect(uri: str) -> MlflowClient:
     return MlflowClient(uri)
 
 
+def page(uri: str, path: str) -> str:
+    """A page of MLflow's UI, in its view for model training rather than for language models."""
+    return f"{uri}/#/{path}?workflowType=machine_learning"
+
+
 class MlflowTracker:
     """A `Tracker` over the server at `uri`."""
 
@@ -128,9 +134,7 @@ class MlflowTracker:
         if found is not None:
             return str(found.experiment_id)
         try:
-            # The kind makes the UI open the experiment in its view for model training.
-            kind = {"mlflow.experimentKind": "custom_model_development"}
-            return str(self._client.create_experiment(name, tags=kind))
+            return str(self._client.create_experiment(name))
         except MlflowException:  # another process was faster
             found = self._client.get_experiment_by_name(name)
             if found is None:
@@ -171,6 +175,10 @@ class MlflowTracker:
         """See `Tracker`."""
         uri = f"runs:/{run_id}/{path}"
         return str(mlflow.artifacts.load_text(uri))
+
+    def artifact_url(self, run_id: str, path: str) -> str:
+        """See `Tracker`."""
+        return f"{self._uri}/get-artifact?{urlencode({'path': path, 'run_uuid': run_id})}"
 
     @translated
     def log_model(self, run_id: str, model: nn.Module, example: npt.NDArray[np.float32]) -> None:
@@ -232,7 +240,7 @@ class MlflowTracker:
             run_id=info.run_id,
             name=info.run_name or "",
             status=RunStatus(info.status),
-            url=f"{self._uri}/#/experiments/{info.experiment_id}/runs/{info.run_id}",
+            url=page(self._uri, f"experiments/{info.experiment_id}/runs/{info.run_id}"),
             tags=run.data.tags,
             metrics=run.data.metrics,
         )

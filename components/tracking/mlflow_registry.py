@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from torch import nn
 
 from components.tracking.base import MODEL_ARTIFACT, ModelVersion
-from components.tracking.mlflow import connect, translated
+from components.tracking.mlflow import connect, page, translated
 
 
 class MlflowRegistry:
@@ -99,7 +99,7 @@ class MlflowRegistry:
             name=version.name,
             version=int(version.version),
             run_id=version.run_id or "",
-            url=f"{self._uri}/#/models/{version.name}/versions/{version.version}",
+            url=page(self._uri, f"models/{version.name}/versions/{version.version}"),
             tags=dict(version.tags),
             aliases=tuple(version.aliases),
         )

@@ -50,7 +50,7 @@ ODD = {
 
 @pytest.fixture
 def compare(make_report) -> Callable[..., Comparison]:
-    def build(case: Case = Case(), *, alone: bool = False) -> Comparison:  # noqa: B008 - frozen
+    def build(case: Case = Case(), *, alone: bool = False) -> Comparison:
         good = [label if i >= 15 else (label + 1) % 3 for i, label in enumerate(LABELS)]
         poor = [label if i >= 45 else (label + 1) % 3 for i, label in enumerate(LABELS)]
         champion = None if alone else make_report(LABELS, poor, **case.champion)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 
 import numpy as np
 import pytest
@@ -314,63 +313,3 @@ def test_a_version_that_is_not_there_gets_no_alias_and_no_tags(
     with pytest.raises(TrackingError):
         services.registry.tag_version(services.model, 2, {"a": "b"})
     assert services.registry.by_alias(services.model, CHAMPION) is None
-
-
-# MLflow alone
-
-
-def test_mlflow_keeps_no_pickle_and_nothing_outside_its_folder(over_mlflow: Services) -> None:
-    before = set(over_mlflow.folder.rglob("*"))
-    run = over_mlflow.run()
-    over_mlflow.tracker.log_model(run.run_id, network(), EXAMPLE)
-    files = {path for path in set(over_mlflow.folder.rglob("*")) - before if path.is_file()}
-    assert [path.name for path in files if path.suffix in {".pkl", ".pickle", ".pth", ".pt"}] == []
-    assert [path.name for path in files if path.suffix == ".pt2"] == ["model.pt2"]
-    assert all(zipfile.is_zipfile(path) for path in files if path.suffix == ".pt2")
-    described = next(path for path in files if path.name == "MLmodel").read_text("utf-8")
-    assert "signature:" in described
-    assert "input_example.json" in described
-
-
-def test_mlflow_shows_parameters_and_dataset(over_mlflow: Services) -> None:
-    run = over_mlflow.run()
-    stored = over_mlflow.tracker._client.get_run(run.run_id)
-    assert stored.data.params == {"model": "lenet", "training.lr": "0.1", "training.epochs": "3"}
-    dataset = stored.inputs.dataset_inputs[0].dataset
-    assert (dataset.name, dataset.digest) == ("toy", "d" * 32)
-    assert json.loads(dataset.profile) == {"train": 10, "test": 5}
-    assert "torch==" in stored.data.tags[Tag.PACKAGES]
-
-
-def test_mlflow_stores_a_figure_as_png(over_mlflow: Services) -> None:
-    run = over_mlflow.run()
-    over_mlflow.tracker.log_figure(run.run_id, "picture.png", Figure(figsize=(1, 1)))
-    stored = list(over_mlflow.folder.rglob(f"*{run.run_id}*/**/picture.png"))
-    assert len(stored) == 1
-    assert stored[0].read_bytes().startswith(b"\x89PNG")
-
-
-def test_mlflow_lists_only_our_own_runs_as_running(over_mlflow: Services) -> None:
-    ours = over_mlflow.run()
-    foreign = over_mlflow.tracker._client.create_run(
-        over_mlflow.tracker._client.get_experiment_by_name(over_mlflow.experiment).experiment_id
-    )
-    ids = [run.run_id for run in over_mlflow.tracker.running()]
-    assert ours.run_id in ids
-    assert foreign.info.run_id not in ids
-
-
-def test_a_server_that_does_not_answer_is_a_tracking_error(
-    monkeypatch: pytest.MonkeyPatch, over_mlflow: Services
-) -> None:
-    import mlflow
-
-    from components.tracking.mlflow import MlflowTracker
-
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    before = mlflow.get_tracking_uri()
-    try:
-        with pytest.raises(TrackingError, match="nightforge status"):
-            MlflowTracker("http://127.0.0.1:9").find("toy", "f" * 32)
-    finally:
-        mlflow.set_tracking_uri(before)

@@ -94,7 +94,8 @@ def test_the_sample_is_named_everywhere(
 
 
 def _run(client: MlflowClient, report: dict[str, Any]) -> Any:
-    return client.get_run(report["links"]["MLflow run"].rpartition("/")[2])
+    page = report["links"]["MLflow run"].partition("?")[0]
+    return client.get_run(page.rpartition("/")[2])
 
 
 def test_the_mlflow_run_is_complete(

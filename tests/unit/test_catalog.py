@@ -39,6 +39,7 @@ def test_a_name_like_no_other_gets_the_whole_list() -> None:
     assert "listed" in error.remedy
 
 
+@pytest.mark.slow
 def test_listing_models_does_not_import_their_modules() -> None:
     code = "import sys; from components.models import MODELS; list(MODELS);" + (
         "sys.exit('components.models.lenet' in sys.modules)"

@@ -14,8 +14,6 @@ from pathlib import Path
 
 import pytest
 from fetching_child import request_below
-from hypothesis import given
-from hypothesis import strategies as st
 from loopback_server import FileServer, Seen
 
 from components.datasets import fetch
@@ -24,7 +22,6 @@ from components.errors import (
     ChecksumError,
     ConfigError,
     CorruptDataError,
-    DataError,
     DataUnavailableError,
 )
 from components.params import check
@@ -322,51 +319,10 @@ def test_a_kill_in_the_second_file_does_not_lose_the_first(
     assert server.sent["one.gz"] == len(PACKED["one.gz"])
 
 
-# Reading gzip
-
-
-def test_a_gzip_file_is_read(tmp_path: Path) -> None:
-    folder_with(tmp_path / "x", PACKED)
-    assert fetch.read_gzip(tmp_path / "x" / "one.gz") == PAYLOADS["one.gz"]
-
-
-@given(st.integers(0, len(PACKED["two.gz"]) - 1))
-def test_a_gzip_file_cut_anywhere_is_corrupt(tmp_path_factory, cut: int) -> None:
-    path = tmp_path_factory.getbasetemp() / "cut.gz"
-    path.write_bytes(PACKED["two.gz"][:cut])
-    if cut == 0:
-        return  # an empty file is a valid stream of no members
-    with pytest.raises(CorruptDataError):
-        fetch.read_gzip(path)
-
-
-@given(st.binary(max_size=200))
-def test_arbitrary_bytes_raise_nothing_but_corrupt_data(tmp_path_factory, data: bytes) -> None:
-    path = tmp_path_factory.getbasetemp() / "any.gz"
-    for start in (b"", b"\x1f\x8b\x08\x00"):
-        path.write_bytes(start + data)
-        try:
-            fetch.read_gzip(path)
-        except CorruptDataError as error:
-            assert str(path) in str(error)
-
-
-def test_a_file_that_unpacks_beyond_the_limit_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_finished_file_that_was_damaged_in_between_is_fetched_again(
+    tmp_path: Path, server: FileServer
 ) -> None:
-    path = tmp_path / "bomb.gz"
-    path.write_bytes(gzip.compress(bytes(1001)))
-    monkeypatch.setattr(fetch, "MAX_PAYLOAD", 1001)
-    assert len(fetch.read_gzip(path)) == 1001
-    monkeypatch.setattr(fetch, "MAX_PAYLOAD", 1000)
-    with pytest.raises(CorruptDataError, match="more than 1000 bytes"):
-        fetch.read_gzip(path)
-
-
-def test_a_missing_file_is_not_called_corrupt(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        fetch.read_gzip(tmp_path / "none.gz")
-
-
-def test_corruption_is_a_data_error() -> None:
-    assert issubclass(CorruptDataError, DataError)
+    folder_with(tmp_path / "partial", {"one.gz": PACKED["one.gz"][:-100]})
+    request = from_urls(tmp_path, server.url)
+    assert run(request) == server.url
+    assert content(request.destination) == PACKED

@@ -12,7 +12,7 @@ from components.datasets.base import Arrays
 from components.datasets.device_loader import DeviceSplit, to_device
 from components.evaluation import classification
 from components.evaluation.classification import Subject, evaluate_classifier
-from components.evaluation.report import EvaluationReport, confusion_matrix
+from components.evaluation.report import EvaluationReport
 
 NAMES = ("a", "b", "c", "d")
 SUBJECT = Subject("run 7", "toy", "v1", NAMES)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from components.datasets.base import CARD
 from components.errors import ConfigError, CorruptDataError, NonFiniteLossError, UnknownKeyError
 from components.jobs.context import FlowRunRef, JobContext, git_commit, registered_model
 from components.jobs.evaluate import evaluate
@@ -68,7 +71,7 @@ def run(
     config: TrainConfig = SHORT,
     progress: Reporter | None = None,
     *,
-    model: str = "lenet_modern",
+    model: str = "lenet",
     force: bool = False,
 ) -> TrainOutcome:
     return train(context, data, model, config, progress or SilentReporter(), force=force)
@@ -88,7 +91,7 @@ def test_a_run_records_what_it_did(context: JobContext, data: DatasetVersion) ->
     assert recorded.tags[Tag.DATASET_VERSION] == data.version
     assert recorded.tags[Tag.SOURCE] == "bundled sample"
     assert recorded.tags[Tag.SAMPLE] == "true"
-    assert recorded.tags[Tag.MODEL] == "lenet_modern"
+    assert recorded.tags[Tag.MODEL] == "lenet"
     assert recorded.tags[Tag.SEED] == "0"
     assert recorded.tags[Tag.DEVICE].startswith(("cpu", "cuda"))
     assert recorded.tags[Tag.GIT_COMMIT]
@@ -98,7 +101,7 @@ def test_a_run_records_what_it_did(context: JobContext, data: DatasetVersion) ->
 
 
 def test_the_logged_model_takes_unit_pictures_and_is_in_evaluation_mode(context, data) -> None:
-    model = context.tracker.models[run(context, data).run.run_id]
+    model = context.tracker.models[run(context, data, model="lenet_modern").run.run_id]
     images = torch.rand(3, 1, 28, 28)
     assert not model.training
     assert torch.equal(model(images), model(images))
@@ -119,18 +122,18 @@ def test_the_same_fingerprint_is_trained_once(context: JobContext, data: Dataset
 
 def test_another_version_seed_or_model_is_another_run(context, data) -> None:
     outcomes = [
-        run(context, data, model="lenet"),
-        run(context, data, SHORT.model_copy(update={"seed": 1}), model="lenet"),
-        run(context, replace(data, version="6" * 32), model="lenet"),
+        run(context, data),
+        run(context, data, SHORT.model_copy(update={"seed": 1})),
+        run(context, replace(data, version="6" * 32)),
     ]
     assert len({outcome.run.run_id for outcome in outcomes}) == 3
     assert not any(outcome.skipped for outcome in outcomes)
 
 
 def test_force_trains_although_nothing_changed(context, data) -> None:
-    first = run(context, data, model="lenet")
-    second = run(context, data, model="lenet", force=True)
-    third = run(context, data, model="lenet", force=True)
+    first = run(context, data)
+    second = run(context, data, force=True)
+    third = run(context, data, force=True)
     assert not any(outcome.skipped for outcome in (first, second, third))
     assert len({outcome.run.run_id for outcome in (first, second, third)}) == 3
 
@@ -190,9 +193,10 @@ def test_a_kill_between_checkpoint_and_metrics_loses_no_epoch(context, data, mon
     def killed(*args: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(RecordingTracker, "log_metrics", killed)
+    monkeypatch.setattr(RecordingTracker, "log_metrics", killed)
+    with pytest.raises(KeyboardInterrupt):
         run(context, data, CONFIG)
+    monkeypatch.undo()
     outcome = run(context, data, CONFIG)
     assert [step for _, step in context.tracker.logged] == [1, 2, 3]
     assert outcome.run.metrics["epochs"] == 3
@@ -207,13 +211,17 @@ def test_checkpoints_are_kept_until_the_run_is_finished(context, data) -> None:
     assert not folder.exists()
 
 
-def test_a_loss_that_is_not_finite_closes_the_run_as_failed_with_the_reason(context, data) -> None:
-    config = SHORT.model_copy(update={"lr": 100.0, "momentum": 0.99, "warmup": 0.0})
+def test_a_loss_that_is_not_finite_closes_the_run_as_failed_with_the_reason(
+    context, data, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(data.directory, tmp_path / "tiny deviation"))
+    card = json.loads((folder / CARD).read_text("utf-8"))
+    (folder / CARD).write_text(json.dumps(card | {"std": 1e-300}), encoding="utf-8")
     with pytest.raises(NonFiniteLossError):
-        run(context, data, config.model_copy(update={"epochs": 9}), model="lenet")
+        run(context, replace(data, directory=folder))
     (closed,) = context.tracker._runs.values()
     assert closed.status is RunStatus.FAILED
-    assert "loss" in closed.tags[Tag.CLOSED]
+    assert "loss of epoch 1" in closed.tags[Tag.CLOSED]
 
 
 def test_data_that_do_not_load_fail_the_run_before_any_epoch(context, data, tmp_path) -> None:
@@ -230,7 +238,7 @@ def test_an_unknown_model_is_named_before_a_run_is_opened(context, data) -> None
 
 
 def test_a_trained_model_goes_all_the_way_to_champion(context, data) -> None:
-    trained = run(context, data)
+    trained = run(context, data, model="lenet_modern")
     evaluation = evaluate(context, trained.run, data)
     version = register(context, trained.run, data).version
     gated = gate(context, version, evaluation, data)
