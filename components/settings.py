@@ -64,7 +64,10 @@ class Settings(BaseModel):
                 wanted=first["msg"].removeprefix("Input should be "),
                 remedy="Correct or unset it; infra/env.example lists every variable.",
             ) from None
-        return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
+        paths = {name: value for name, value in settings if isinstance(value, Path)}
+        return settings.model_copy(
+            update={name: path.expanduser().absolute() for name, path in paths.items()}
+        )
 
     @property
     def workspace(self) -> Path:

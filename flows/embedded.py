@@ -123,7 +123,7 @@ class Embedded:
         environment = {
             **os.environ,
             PREFIX + "HOME": str(settings.home),
-            PREFIX + "PARAMS_FILE": str(settings.params_file.absolute()),
+            PREFIX + "PARAMS_FILE": str(settings.params_file),
             "PREFECT_HOME": str(settings.home / "prefect"),
             "PREFECT_API_URL": addresses.prefect_api,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -141,7 +141,7 @@ class Embedded:
             "HF_HUB_DISABLE_TELEMETRY": "1",
         }
         if settings.data_dir:
-            environment[PREFIX + "DATA_DIR"] = str(settings.data_dir.absolute())
+            environment[PREFIX + "DATA_DIR"] = str(settings.data_dir)
         return environment
 
     def log_tail(self, service: str, lines: int = 8) -> str:

@@ -91,7 +91,11 @@ def _download_verified(base: str, file: RawFile, request: FetchRequest) -> None:
     """Leave the verified file in `request.partial`, where it survives a kill during the next."""
     whole = request.partial / file.name
     if whole.exists():
-        return
+        try:
+            verify(whole, file, request.quarantine, request.partial)
+            return
+        except DataError:
+            whole.unlink()
     part = request.partial / (file.name + ".part")
     url = f"{base.rstrip('/')}/{file.name}"
     resumed = part.exists()

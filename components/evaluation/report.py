@@ -64,6 +64,14 @@ class EvaluationReport(BaseModel):
 def confusion_matrix(
     labels: npt.ArrayLike, predictions: npt.ArrayLike, classes: int
 ) -> npt.NDArray[np.int64]:
-    """(classes, classes) counts; row: true class, column: predicted class."""
+    """(classes, classes) counts; row: true class, column: predicted class.
+
+    Raises:
+        ValueError: If a class is not in [0, classes).
+    """
+    for values in (labels, predictions):
+        found = np.asarray(values)
+        if found.size and not (found.min() >= 0 and found.max() < classes):
+            raise ValueError(f"classes must be in 0..{classes - 1}")
     flat = np.asarray(labels) * classes + np.asarray(predictions)
     return np.bincount(flat, minlength=classes * classes).reshape(classes, classes)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -87,7 +88,7 @@ def train(
     Raises:
         TrainingError: If training cannot go on; the run is closed as FAILED.
     """
-    token = context.flow_run.id if force and context.flow_run else "forced" if force else ""
+    token = _force_token(context) if force else ""
     print_ = training_fingerprint(data.version, model, config, token)
     folder = context.settings.checkpoints / print_
     with _one_at_a_time(folder):
@@ -107,6 +108,11 @@ def train(
             raise
     shutil.rmtree(folder, ignore_errors=True)
     return TrainOutcome(context.tracker.get(run.run_id), print_, None)
+
+
+def _force_token(context: JobContext) -> str:
+    """What makes a forced run its own: one for each flow run, whose retries resume it."""
+    return context.flow_run.id if context.flow_run else uuid4().hex
 
 
 @contextmanager

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -32,8 +32,21 @@ class PromotionParams(BaseModel):
 
     default: PromotionPolicy = PromotionPolicy()
     models: dict[str, PromotionPolicy] = Field(
-        default_factory=dict, description="Policies of registered models that differ"
+        default_factory=dict,
+        description="Policies of registered models; what they do not state is the default's",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_with_default(cls, values: Any) -> Any:
+        default, models = values.get("default") or {}, values.get("models") or {}
+        if not isinstance(default, dict) or not isinstance(models, dict):
+            return values
+        whole = {
+            name: default | policy if isinstance(policy, dict) else policy
+            for name, policy in models.items()
+        }
+        return {**values, "models": whole}
 
     def policy_for(self, registered_model: str) -> PromotionPolicy:
         """The policy of a registered model."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,6 +15,7 @@ from components.promotion.statistics import mcnemar_exact, wilson_interval
 
 Evidence = Mapping[str, float | int | str]
 MEGABYTE = 1_000_000
+GAIN_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class PromotionRule(Protocol):
 def complete(comparison: Comparison) -> RuleResult:
     """Every metric of both models is there and finite."""
     bad = comparison.candidate.unusable()
+    if not comparison.candidate.n:
+        bad.append("test images")
     if comparison.champion:
         bad += [f"champion's {name}" for name in comparison.champion.unusable()]
     reason = f"missing or not finite: {', '.join(bad)}" if bad else "every metric is present"
@@ -73,9 +77,9 @@ def same_test(comparison: Comparison) -> RuleResult | None:
 def floor(comparison: Comparison) -> RuleResult | None:
     """The candidate's accuracy reaches the absolute floor."""
     accuracy, wanted = comparison.candidate.accuracy, comparison.policy.floor
-    if accuracy is None:
-        return None
     n = comparison.candidate.n
+    if accuracy is None or not math.isfinite(accuracy) or not n:
+        return None
     low, high = wilson_interval(round(accuracy * n), n)
     sign = "reaches" if accuracy >= wanted else "is below"
     return RuleResult(
@@ -91,7 +95,9 @@ def minimum_gain(comparison: Comparison) -> RuleResult | None:
     champion, candidate = comparison.champion, comparison.candidate
     if champion is None or champion.accuracy is None or candidate.accuracy is None:
         return None
-    gain, wanted = candidate.accuracy - champion.accuracy, comparison.policy.minimum_gain
+    # Rounded far below one image, so that a gain of exactly the minimum is enough.
+    gain = round(candidate.accuracy - champion.accuracy, GAIN_DIGITS)
+    wanted = comparison.policy.minimum_gain
     verdict = "at least" if gain >= wanted else "less than"
     return RuleResult(
         "minimum_gain",

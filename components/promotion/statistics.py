@@ -22,7 +22,8 @@ def mcnemar_exact(wins: int, losses: int) -> float:
     for k in range(wins, n):
         term = term * (n - k) // (k + 1)
         total += term
-    return total / 2**n if n < 1000 else math.exp(math.log(total) - n * math.log(2))
+    # Logarithms where 2**n is beyond a float; their rounding must not lead beyond 1.
+    return total / 2**n if n < 1000 else min(1.0, math.exp(math.log(total) - n * math.log(2)))
 
 
 def wilson_interval(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:

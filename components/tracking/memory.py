@@ -60,9 +60,9 @@ class MemoryTracker:
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
         """See `Tracker`."""
         run = self.get(run_id)
-        for name in metrics:
-            self._steps[run_id, name] = max(step, self.last_step(run_id, name))
-        self._change(run_id, metrics={**run.metrics, **metrics})
+        latest = {k: v for k, v in metrics.items() if step >= self.last_step(run_id, k)}
+        self._steps |= {(run_id, name): step for name in latest}
+        self._change(run_id, metrics={**run.metrics, **latest})
 
     def log_figure(self, run_id: str, path: str, figure: Figure) -> None:
         """See `Tracker`."""
@@ -85,7 +85,7 @@ class MemoryTracker:
 
     def log_model(self, run_id: str, model: nn.Module, example: npt.NDArray[np.float32]) -> None:
         """See `Tracker`."""
-        self.models[self.get(run_id).run_id] = copy.deepcopy(model)
+        self.models[self.get(run_id).run_id] = copy.deepcopy(model).eval()
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """See `Tracker`."""
@@ -171,7 +171,7 @@ class MemoryRegistry:
         """See `ModelRegistry`."""
         if run_id not in self._tracker.models:
             raise _missing(f"model of run {run_id}", "a logged model")
-        return self._tracker.models[run_id]
+        return copy.deepcopy(self._tracker.models[run_id])
 
     def _get(self, name: str, version: int) -> ModelVersion:
         versions = self._versions.get(name, [])

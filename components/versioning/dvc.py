@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ import yaml
 import components.errors
 from components.datasets import DATASETS
 from components.datasets.base import SOURCE_FILE, Split, load_prepared
+from components.datasets.stage import data_config
 from components.errors import DataError, VersioningError
 from components.settings import ERROR_FILE_VARIABLE, PREFIX, PROJECT_ROOT, Settings
 
@@ -112,11 +112,17 @@ class DvcWorkspace:
         for path in sorted((PROJECT_ROOT / "components" / "datasets").glob("*.py")):
             _mirror(path, self._root / path.relative_to(PROJECT_ROOT))
         _mirror(PROJECT_ROOT / "dvc.yaml", self._root / "dvc.yaml")
-        _mirror(self._settings.params_file, self._root / "params.yaml")
+        _write(self._root / "params.yaml", self._data_params())
         if not (self._root / ".dvc" / "config").exists():
             code, output = self._dvc(["init", "--no-scm", "--force", "--quiet"])
             if code != 0:
                 raise _dvc_error("init", code, output)
+
+    def _data_params(self) -> bytes:
+        """The data section with its defaults filled in: DVC refuses a parameter it cannot find."""
+        path = self._settings.params_file
+        sections = {name: data_config(path, name).model_dump(mode="json") for name in DATASETS}
+        return yaml.safe_dump({"data": sections}, sort_keys=False).encode()
 
     def _dvc(
         self,
@@ -133,7 +139,7 @@ class DvcWorkspace:
             PREFIX + "HOME": str(self._settings.home),
         }
         if self._settings.data_dir:
-            environment[PREFIX + "DATA_DIR"] = str(self._settings.data_dir.absolute())
+            environment[PREFIX + "DATA_DIR"] = str(self._settings.data_dir)
         if error_file:
             environment[ERROR_FILE_VARIABLE] = str(error_file)
         process = subprocess.Popen(
@@ -184,13 +190,15 @@ class DvcWorkspace:
 
 
 def _mirror(source: Path, target: Path) -> None:
-    content = source.read_bytes()
+    _write(target, source.read_bytes())
+
+
+def _write(target: Path, content: bytes) -> None:
     if target.exists() and target.read_bytes() == content:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(target.name + ".tmp")
     temporary.write_bytes(content)
-    shutil.copymode(source, temporary)
     os.replace(temporary, target)
 
 

@@ -172,6 +172,13 @@ def test_a_figure_is_stored(services: Services) -> None:
         services.tracker.read_text(run.run_id, "another.png")
 
 
+def test_an_artifact_has_an_address_of_its_own(services: Services) -> None:
+    run, address = services.run(), services.tracker.artifact_url
+    addresses = {address(run.run_id, path) for path in ("a.png", "b.png")}
+    addresses.add(address("0" * 32, "a.png"))
+    assert len(addresses) == 3
+
+
 # Models
 
 

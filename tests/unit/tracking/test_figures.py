@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import base64
 import io
 
 import numpy as np
@@ -10,7 +9,6 @@ from matplotlib.figure import Figure
 from components.tracking.figures import (
     WORST,
     confusion_figure,
-    data_uri,
     learning_curves,
     worst_mistakes,
 )
@@ -68,9 +66,3 @@ def test_a_model_without_mistakes_has_an_empty_picture(make_report) -> None:
     figure = worst_mistakes(report, np.ones((2, 3), np.float32), np.zeros((2, 1, 2, 2), np.uint8))
     assert titles(figure) == []
     figure.savefig(io.BytesIO())
-
-
-def test_a_figure_becomes_a_png_for_a_page() -> None:
-    head, _, body = data_uri(Figure(figsize=(1, 1))).partition(",")
-    assert head == "data:image/png;base64"
-    assert base64.b64decode(body).startswith(b"\x89PNG")
