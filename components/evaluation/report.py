@@ -16,7 +16,7 @@ class EvaluationReport(BaseModel):
     A metric that could not be measured is None, and the gate refuses it: absent is not zero.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     model: str = Field(description="Which model: a run id or name and version")
     dataset: str

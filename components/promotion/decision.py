@@ -15,7 +15,7 @@ from components.promotion.rules import Comparison, RuleResult
 class RuleEvidence(BaseModel):
     """One rule's verdict as it is stored and reported."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     rule: str
     passed: bool
@@ -39,7 +39,7 @@ class PromotionDecision(BaseModel):
     `reasons` are those of the rules that failed, or of all rules when none did.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     promoted: bool
     reasons: tuple[str, ...]
