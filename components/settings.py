@@ -32,8 +32,7 @@ class Settings(BaseModel):
     mlflow_port: int = Field(0, ge=0, le=65535, description="MLflow port; 0 picks a free one")
     params_file: Path = Field(PROJECT_ROOT / "params.yaml", description="Tunable numbers")
     data_dir: Path | None = Field(None, description="Folder searched for raw dataset files first")
-    prefect_api_url: str | None = Field(None, description="A Prefect server run by someone else")
-    mlflow_tracking_uri: str | None = Field(None, description="An MLflow server run by others")
+    mlflow_tracking_uri: str | None = Field(None, description="The MLflow server of a job")
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
@@ -51,9 +50,9 @@ class Settings(BaseModel):
             for name in cls.model_fields
             if environ.get(key := PREFIX + name.upper())
         }
-        for name, variable in _SHARED_VARIABLES.items():
-            if name not in values and environ.get(variable):
-                values[name] = environ[variable]
+        # The name that MLflow itself reads, so that one `export` serves both.
+        if "mlflow_tracking_uri" not in values and environ.get("MLFLOW_TRACKING_URI"):
+            values["mlflow_tracking_uri"] = environ["MLFLOW_TRACKING_URI"]
         try:
             settings = cls.model_validate(values)
         except ValidationError as error:
@@ -108,10 +107,3 @@ class Settings(BaseModel):
                 remedy="Make it writable or point NIGHTFORGE_HOME at another folder.",
             ) from None
         return self.home
-
-
-# The names Prefect and MLflow themselves read, so that one `export` serves both.
-_SHARED_VARIABLES = {
-    "prefect_api_url": "PREFECT_API_URL",
-    "mlflow_tracking_uri": "MLFLOW_TRACKING_URI",
-}

@@ -16,7 +16,7 @@ from rich.table import Table
 from components.errors import FlowRunError, NightforgeError, ServiceError
 from components.settings import Settings
 from flows.embedded import Embedded
-from flows.probes import Addresses
+from flows.probes import Addresses, busy
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
@@ -114,8 +114,6 @@ def run(
         ended = _trigger_and_follow(settings, flow, profile, set_ or [])
         _print_report(settings, ended)
         _print_addresses(addresses, settings)
-    if with_servers:
-        console.print("The servers are stopped; `nightforge up` shows the same state again.")
     _raise_unless_completed(ended)
 
 
@@ -159,7 +157,9 @@ def _connect(settings: Settings, addresses: Addresses) -> None:
 
     Must come before the first import of prefect, which reads the environment then.
     """
-    os.environ.update(Embedded(settings).environment(addresses))
+    environment = Embedded(settings).environment(addresses)
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 @contextmanager
@@ -179,8 +179,14 @@ def _servers(settings: Settings, *, start: bool) -> Iterator[Addresses]:
     addresses = _start(settings)
     try:
         yield addresses
-    finally:
+    except BaseException:
         embedded.stop()
+        raise
+    if busy(addresses):
+        console.print("Other runs are still going on: the servers stay up.")
+        return
+    embedded.stop()
+    console.print("The servers are stopped; `nightforge up` shows the same state again.")
 
 
 def _trigger_and_follow(

@@ -33,6 +33,7 @@ from flows.probes import (
     worker_ready,
 )
 
+FOREIGN_PREFIXES = ("PREFECT_", "MLFLOW_")
 USUAL_PORTS = {"prefect": 4200, "mlflow": 5000}
 START_SECONDS = 180.0
 STOP_SECONDS = 30.0
@@ -120,8 +121,13 @@ class Embedded:
     def environment(self, addresses: Addresses) -> dict[str, str]:
         """The environment of the services, and of anything that talks to them."""
         settings = self._settings
+        # What the shell says of other servers, accounts or databases is not for these.
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN_PREFIXES)}
+        direct = ",".join(filter(None, [os.environ.get("NO_PROXY"), addresses.host, "localhost"]))
         environment = {
-            **os.environ,
+            **inherited,
+            "NO_PROXY": direct,
+            "no_proxy": direct,
             PREFIX + "HOME": str(settings.home),
             PREFIX + "PARAMS_FILE": str(settings.params_file),
             "PREFECT_HOME": str(settings.home / "prefect"),

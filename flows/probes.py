@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 POOL = "nightforge"
@@ -58,7 +59,7 @@ def any_free(host: str) -> int:
         return port
 
 
-def _answers(url: str, body: dict[str, object] | None = None) -> object | None:
+def _answers(url: str, body: Mapping[str, object] | None = None) -> object | None:
     data = json.dumps(body).encode() if body is not None else None
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310
     # Never through a proxy that the environment names: the servers are on this machine.
@@ -87,3 +88,9 @@ def worker_ready(addresses: Addresses) -> bool:
     url = f"{addresses.prefect_api}/work_pools/{POOL}/workers/filter"
     workers = _answers(url, {})
     return isinstance(workers, list) and any(w.get("status") == "ONLINE" for w in workers)
+
+
+def busy(addresses: Addresses) -> bool:
+    """Whether any flow run is under way."""
+    chosen = {"flow_runs": {"state": {"type": {"any_": ["PENDING", "RUNNING"]}}}}
+    return bool(_answers(f"{addresses.prefect_api}/flow_runs/count", chosen))

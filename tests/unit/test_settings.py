@@ -23,7 +23,6 @@ def test_every_field_can_be_set(tmp_path: Path) -> None:
         "mlflow_port": "5001",
         "params_file": str(tmp_path / "params.yaml"),
         "data_dir": str(tmp_path / "data"),
-        "prefect_api_url": "http://127.0.0.1:1/api",
         "mlflow_tracking_uri": "http://127.0.0.1:2",
     }
     assert set(values) == set(Settings.model_fields)
@@ -32,8 +31,7 @@ def test_every_field_can_be_set(tmp_path: Path) -> None:
 
 
 def test_the_servers_own_variables_are_read_and_ours_win() -> None:
-    environ = {"MLFLOW_TRACKING_URI": "http://theirs", "PREFECT_API_URL": "http://api"}
-    assert Settings.from_environment(environ).prefect_api_url == "http://api"
+    environ = {"MLFLOW_TRACKING_URI": "http://theirs"}
     assert Settings.from_environment(environ).mlflow_tracking_uri == "http://theirs"
     environ["NIGHTFORGE_MLFLOW_TRACKING_URI"] = "http://ours"
     assert Settings.from_environment(environ).mlflow_tracking_uri == "http://ours"

@@ -1,0 +1,33 @@
+"""What the embedded servers are given by the shell they are started from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components.settings import Settings
+from flows.embedded import Embedded
+from flows.probes import Addresses
+
+
+def test_other_servers_of_the_shell_are_not_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "https://elsewhere/api")
+    monkeypatch.setenv("PREFECT_API_KEY", "secret")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://elsewhere")
+    monkeypatch.setenv("NO_PROXY", "example.org")
+    addresses = Addresses("127.0.0.1", 4200, 5000)
+    environment = Embedded(Settings(home=tmp_path)).environment(addresses)
+    assert environment["PREFECT_API_URL"] == "http://127.0.0.1:4200/api"
+    assert environment["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:5000"
+    assert "PREFECT_API_KEY" not in environment
+    assert environment["NO_PROXY"] == "example.org,127.0.0.1,localhost"
+
+
+def test_a_path_that_supervisord_cannot_hold_is_refused(tmp_path: Path) -> None:
+    from components.errors import StateDirectoryError
+
+    with pytest.raises(StateDirectoryError, match="percent"):
+        Embedded(Settings(home=tmp_path / "a%b")).start(lambda name: None)
