@@ -21,6 +21,8 @@ from flows.probes import Addresses, busy
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
+    from flows.reports import RunReport
+
 app = typer.Typer(
     help="Retrains models every night and promotes only those that are truly better.",
     no_args_is_help=True,
@@ -45,12 +47,13 @@ def main() -> None:
     except NightforgeError as error:
         if debug:
             raise
-        Console(stderr=True).print(f"[bold red]error:[/] {_escaped(error)}", highlight=False)
+        _print_error(error)
         sys.exit(error.exit_code)
 
 
-def _escaped(error: object) -> str:
-    return str(error).replace("[", "\\[")
+def _print_error(error: object) -> None:
+    text = str(error).replace("[", "\\[")
+    Console(stderr=True).print(f"[bold red]error:[/] {text}", highlight=False, soft_wrap=True)
 
 
 @app.callback()
@@ -112,8 +115,11 @@ def run(
     with _servers(settings, start=with_servers) as addresses:
         _connect(settings, addresses)
         ended = _trigger_and_follow(settings, flow, profile, set_ or [])
-        _print_report(settings, ended)
+        report = _print_report(settings, ended)
         _print_addresses(addresses, settings)
+    if report and report.state == "Failed":
+        _print_error(report.error)
+        raise typer.Exit(FlowRunError.exit_code)
     _raise_unless_completed(ended)
 
 
@@ -202,13 +208,14 @@ def _trigger_and_follow(
         return Follower(client, started, console).follow()
 
 
-def _print_report(settings: Settings, ended: FlowRun) -> None:
+def _print_report(settings: Settings, ended: FlowRun) -> RunReport | None:
     from flows.follow import print_summary
     from flows.reports import read_report
 
     report = read_report(settings.reports, f"{ended.id}.json")
     if report:
         print_summary(report, console)
+    return report
 
 
 def _raise_unless_completed(ended: FlowRun) -> None:

@@ -99,7 +99,8 @@ def print_summary(report: RunReport, console: Console) -> None:
     table.add_column("result", overflow="fold")
     for what, result in summary_rows(report):
         table.add_row(what, result)
-    console.print(table)
+    if table.row_count:
+        console.print(table)
     for name, url in report.links.items():
         console.print(f"{name}: {url}", highlight=False, soft_wrap=True)
 
@@ -121,6 +122,4 @@ def summary_rows(report: RunReport) -> list[tuple[str, str]]:
     for step in report.steps:
         note = f"skipped: {step.skipped}" if step.skipped else ""
         rows.append((f"step {step.name}", f"{step.seconds:6.1f} s  {note}".rstrip()))
-    if report.error:
-        rows.append(("error", report.error))
     return rows

@@ -9,6 +9,7 @@ import signal
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -16,7 +17,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from components.tracking.base import Tag
-from tests.flows.conftest import QUICK, Installation
+from tests.flows.conftest import QUICK, ROOT, Installation
 
 pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 MODEL = "fashion_mnist_sample-classifier"
@@ -162,6 +163,29 @@ def test_unreachable_sources_fall_back_to_the_sample_and_say_so(
     assert "not fashion_mnist" in report["warnings"][0]
     assert "127.0.0.1:9" in report["warnings"][0]
     assert "BUNDLED SAMPLE" in printed
+
+
+def test_bad_data_end_the_night_with_one_clear_line(
+    first_report: dict[str, Any], servers: Installation
+) -> None:
+    """The raw files of the sample have other sums than those of the real dataset."""
+    samples = ROOT / "data" / "samples" / "fashion_mnist"
+    body = {
+        "parameters": {"dataset": "fashion_mnist"},
+        "job_variables": {"env": {"NIGHTFORGE_DATA_DIR": str(samples)}},
+    }
+    deployment = get(servers, "/deployments/name/data/data")["id"]
+    started = post(servers, f"/deployments/{deployment}/create_flow_run", body)
+    report = servers.home / "reports" / f"{started['id']}.json"
+    while not report.exists():  # pytest's time limit ends a run that never reports
+        get(servers, "/health")
+    failed = json.loads(report.read_text("utf-8"))
+    assert failed["state"] == "Failed"
+    assert "train-images-idx3-ubyte.gz" in failed["error"]
+    assert "got SHA-256" in failed["error"]
+    assert "wanted SHA-256" in failed["error"]
+    assert Path(failed["error"].rpartition(" ")[2].rstrip(".")).exists()
+    servers.ok("run", "data", "--set", "dataset=fashion_mnist_sample")
 
 
 @pytest.mark.parametrize(
