@@ -33,8 +33,8 @@ bench: setup-bench ## measure against the book's code
 test: setup ## the whole test suite
 	@$(BIN)/python -m pytest
 
-test-fast: setup ## the tests that start no servers and no browser
-	@$(BIN)/python -m pytest -m "not servers and not browser and not slow"
+test-fast: setup ## the quick tests, without servers
+	@$(BIN)/python -m pytest -m "not servers and not slow"
 
 lint: setup ## style, types and import contracts
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
