@@ -33,6 +33,7 @@ from components.training.reporting import EpochMetrics
 from components.versioning.dvc import DatasetVersion
 
 PROMOTION_LIMIT = "promotion"
+LEASE_SECONDS = 60.0  # after this time the slot of a killed flow run comes back; Prefect's minimum
 
 
 @cache
@@ -109,7 +110,7 @@ def train(dataset: DatasetVersion, model: str, config: TrainConfig, force: bool)
 @contextmanager
 def one_promotion_at_a_time() -> Iterator[None]:
     """From the comparison with the champion to the move of its alias, nobody else does either."""
-    with concurrency(PROMOTION_LIMIT, strict=True):
+    with concurrency(PROMOTION_LIMIT, strict=True, lease_duration=LEASE_SECONDS):
         yield
 
 
