@@ -35,6 +35,10 @@ fi
 echo "installing the locked packages (the first time about 6 GB, most of it CUDA for PyTorch)"
 # Only the package index decides, not a folder of wheels that this machine happens to have.
 unset PIP_FIND_LINKS UV_FIND_LINKS
+# pip trusts what the system trusts, a company's own authority too; so should uv, where it can.
+if [ -s /etc/ssl/certs/ca-certificates.crt ]; then
+    export UV_SYSTEM_CERTS=true
+fi
 VIRTUAL_ENV=$venv "$venv/bin/uv" pip install --quiet --requirements requirements.lock uv ||
     fail "packages" "an incomplete installation" "every package of requirements.lock" \
         "Check network and disk space, then run the command again; it goes on where it stopped."
