@@ -65,7 +65,7 @@ class Settings(BaseModel):
             ) from None
         paths = {name: value for name, value in settings if isinstance(value, Path)}
         return settings.model_copy(
-            update={name: path.expanduser().absolute() for name, path in paths.items()}
+            update={name: path.expanduser().resolve() for name, path in paths.items()}
         )
 
     @property

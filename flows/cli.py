@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,6 +41,8 @@ def main() -> None:
     """Entry point: one clear line for a known error, the trace only with --debug."""
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)  # so that what was started is stopped as on Ctrl-C
     try:
         app()
     except KeyboardInterrupt:
@@ -49,6 +53,18 @@ def main() -> None:
             raise
         _print_error(error)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if debug:
+            raise
+        _print_error(
+            f"operating system: got {error}, wanted a readable and writable path or a reachable "
+            "address. Correct it; --debug shows where it happened."
+        )
+        sys.exit(1)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _print_error(error: object) -> None:
@@ -141,7 +157,7 @@ def bench(
 
 
 def _start(settings: Settings) -> Addresses:
-    embedded = Embedded(settings)
+    embedded, started = Embedded(settings), datetime.now(UTC)
     with console.status("starting Prefect, MLflow and a worker"):
         addresses = embedded.start(lambda name: console.print(f"{name}: ready", highlight=False))
         try:
@@ -150,7 +166,7 @@ def _start(settings: Settings) -> Addresses:
             from flows.reconcile import close_orphans
 
             register_all(settings)
-            for line in close_orphans(addresses.mlflow):
+            for line in close_orphans(addresses.mlflow, started):
                 console.print(line, highlight=False)
         except BaseException:
             embedded.stop()

@@ -196,27 +196,22 @@ class Embedded:
         return None
 
     def _choose_addresses(self) -> Addresses:
-        before = self._read_state()
-        ports: dict[str, int] = {}
-        for name in ("prefect", "mlflow"):
-            configured: int = getattr(self._settings, f"{name}_port")
-            if configured:
-                if not free(self._settings.host, configured):
-                    raise PortInUseError(
-                        f"port {configured} for {name}",
-                        got="a port that another process uses",
-                        wanted="a free port",
-                        remedy=f"Free it, or set {PREFIX}{name.upper()}_PORT to another or to 0.",
-                    )
-                ports[name] = configured
-                continue
-            earlier = getattr(before, f"{name}_port") if before else USUAL_PORTS[name]
-            preferred = [earlier, USUAL_PORTS[name]]
-            ports[name] = next(
-                (p for p in preferred if free(self._settings.host, p)),
-                0,
-            ) or any_free(self._settings.host)
-        return Addresses(self._settings.host, ports["prefect"], ports["mlflow"])
+        before, host = self._read_state(), self._settings.host
+        ports = {name: getattr(self._settings, f"{name}_port") for name in USUAL_PORTS}
+        for name, port in ports.items():
+            if port and (not free(host, port) or list(ports.values()).count(port) > 1):
+                raise PortInUseError(
+                    f"port {port} for {name}",
+                    got="a port that is in use",
+                    wanted="a free port",
+                    remedy=f"Free it, or set {PREFIX}{name.upper()}_PORT to another or to 0.",
+                )
+        for name, usual in USUAL_PORTS.items():
+            earlier = getattr(before, f"{name}_port") if before else usual
+            taken = {port for port in ports.values() if port}
+            preferred = [p for p in (earlier, usual) if p not in taken and free(host, p)]
+            ports[name] = ports[name] or (preferred or [any_free(host)])[0]
+        return Addresses(host, ports["prefect"], ports["mlflow"])
 
     def _launch(self, addresses: Addresses) -> None:
         config = self._run / "supervisord.conf"

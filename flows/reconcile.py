@@ -1,9 +1,11 @@
 """Close what a crash left open, at every start of the embedded servers.
 
-Nothing can be running then: leftover processes were ended before the servers came up.
+What was running before cannot be running then: leftover processes were ended first.
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
@@ -17,22 +19,32 @@ REASON = "closed at start: its process was gone"
 OPEN_STATES = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 
 
-def close_orphans(mlflow_uri: str) -> list[str]:
+def close_orphans(mlflow_uri: str, started: datetime) -> list[str]:
     """Mark flow runs as Crashed and MLflow runs as KILLED if they still claim to be running.
+
+    Args:
+        mlflow_uri: The embedded MLflow server.
+        started: When this start began; the worker may already have taken up a run since.
 
     Returns:
         One line for each run that was closed.
     """
-    lines = []
+    lines, live = [], set()
+    tracker = MlflowTracker(mlflow_uri)
+    tracked_runs = tracker.running()
     with get_client(sync_client=True) as client:
         chosen = FlowRunFilter(
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=OPEN_STATES))
         )
         for run in client.read_flow_runs(flow_run_filter=chosen):
+            if run.state and run.state.timestamp >= started:
+                live.add(str(run.id))
+                continue
             client.set_flow_run_state(run.id, Crashed(message=REASON), force=True)
             lines.append(f"flow run {run.name}: {REASON}")
-    tracker = MlflowTracker(mlflow_uri)
-    for tracked in tracker.running():
+    for tracked in tracked_runs:
+        if tracked.tags.get(Tag.FLOW_RUN) in live:
+            continue
         tracker.set_tags(tracked.run_id, {Tag.CLOSED: REASON})
         tracker.finish(tracked.run_id, RunStatus.KILLED)
         lines.append(f"MLflow run {tracked.name}: {REASON}")

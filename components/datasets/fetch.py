@@ -23,6 +23,13 @@ CHUNK = 1 << 20
 MAX_PAYLOAD = 1 << 30
 ATTEMPTS = 3
 BACKOFF_SECONDS = 0.5
+# Not every OSError: a full disk here does not mean that the source is away.
+UNREACHABLE = (
+    urllib.error.URLError,
+    http.client.HTTPException,
+    ConnectionError,
+    TimeoutError,
+)
 
 
 def fetch_gzip_files(request: FetchRequest, files: Sequence[RawFile], title: str) -> str:
@@ -58,7 +65,7 @@ def fetch_gzip_files(request: FetchRequest, files: Sequence[RawFile], title: str
             for file in files:
                 os.replace(request.partial / file.name, request.destination / file.name)
             return url
-        except (OSError, http.client.HTTPException) as error:
+        except UNREACHABLE as error:
             problems.append(f"{url} ({_reason(error)})")
     raise DataUnavailableError(
         title,
@@ -135,7 +142,7 @@ def download(url: str, part: Path, *, timeout: float) -> None:
         try:
             _attempt(url, part, timeout)
             return
-        except (OSError, http.client.HTTPException) as error:
+        except UNREACHABLE as error:
             permanent = isinstance(error, urllib.error.HTTPError) and 400 <= error.code < 500
             if permanent or attempt + 1 == ATTEMPTS:
                 raise
@@ -161,7 +168,7 @@ def _attempt(url: str, part: Path, timeout: float) -> None:
         copied = _copy(response, out)
         os.fsync(out.fileno())
     if expected is not None and copied < expected:
-        raise OSError(f"connection closed after {copied} of {expected} bytes")
+        raise ConnectionError(f"connection closed after {copied} of {expected} bytes")
 
 
 def _copy(response: http.client.HTTPResponse, out: BinaryIO) -> int:
@@ -176,7 +183,9 @@ def _drop_unless_complete(error: urllib.error.HTTPError, part: Path, have: int) 
     total = (error.headers.get("Content-Range") or "").rpartition("/")[2]
     if total != str(have):
         part.unlink()
-        raise OSError(f"the file upstream has {total or 'an unknown number of'} bytes, not {have}")
+        raise ConnectionError(
+            f"the file upstream has {total or 'an unknown number of'} bytes, not {have}"
+        )
 
 
 def verify(path: Path, file: RawFile, quarantine: Path, source: object) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,6 +73,18 @@ class DvcWorkspace:
             DataError: What the fetch or prepare stage found; what was there before is intact.
             VersioningError: If DVC itself fails.
         """
+        with self._one_at_a_time():
+            return self._reproduce(name, on_line)
+
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        # DVC's own --wait-for-lock does not wait for the locks of single outputs.
+        lock = self._settings.ensure_home() / "workspace.lock"
+        with lock.open("w") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
+
+    def _reproduce(self, name: str, on_line: Callable[[str], None]) -> DatasetVersion:
         spec = DATASETS.get(name)
         self._synchronise()
         restored = self._restore(name)
@@ -108,7 +122,6 @@ class DvcWorkspace:
         return code == 0 and all(folder.exists() for folder in folders)
 
     def _synchronise(self) -> None:
-        self._settings.ensure_home()
         for path in sorted((PROJECT_ROOT / "components" / "datasets").glob("*.py")):
             _mirror(path, self._root / path.relative_to(PROJECT_ROOT))
         _mirror(PROJECT_ROOT / "dvc.yaml", self._root / "dvc.yaml")
