@@ -19,7 +19,7 @@ import yaml
 
 import components.errors
 from components.datasets import DATASETS
-from components.datasets.base import SOURCE_FILE, Split, load_prepared
+from components.datasets.base import SOURCE_FILE, DatasetSpec, Split, load_prepared
 from components.datasets.stage import data_config
 from components.errors import DataError, VersioningError
 from components.settings import ERROR_FILE_VARIABLE, PREFIX, PROJECT_ROOT, Settings
@@ -73,8 +73,9 @@ class DvcWorkspace:
             DataError: What the fetch or prepare stage found; what was there before is intact.
             VersioningError: If DVC itself fails.
         """
+        spec = DATASETS.get(name)
         with self._one_at_a_time():
-            return self._reproduce(name, on_line)
+            return self._reproduce(spec, on_line)
 
     @contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
@@ -84,8 +85,8 @@ class DvcWorkspace:
             fcntl.flock(stream, fcntl.LOCK_EX)
             yield
 
-    def _reproduce(self, name: str, on_line: Callable[[str], None]) -> DatasetVersion:
-        spec = DATASETS.get(name)
+    def _reproduce(self, spec: DatasetSpec, on_line: Callable[[str], None]) -> DatasetVersion:
+        name = spec.name
         self._synchronise()
         restored = self._restore(name)
         error_file = self._root / ".stage-error.json"
