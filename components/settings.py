@@ -17,8 +17,9 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "NIGHTFORGE_"
 SUPERVISED_VARIABLE = PREFIX + "SUPERVISED"
 ERROR_FILE_VARIABLE = PREFIX + "ERROR_FILE"
+REFRESH_VARIABLE = PREFIX + "REFRESH"
 # Set by Nightforge for the processes it starts, not by people.
-INTERNAL_VARIABLES = frozenset({SUPERVISED_VARIABLE, ERROR_FILE_VARIABLE})
+INTERNAL_VARIABLES = frozenset({SUPERVISED_VARIABLE, ERROR_FILE_VARIABLE, REFRESH_VARIABLE})
 
 
 class Settings(BaseModel):
@@ -32,6 +33,11 @@ class Settings(BaseModel):
     mlflow_port: int = Field(0, ge=0, le=65535, description="MLflow port; 0 picks a free one")
     params_file: Path = Field(PROJECT_ROOT / "params.yaml", description="Tunable numbers")
     data_dir: Path | None = Field(None, description="Folder searched for raw dataset files first")
+    remote: str | None = Field(
+        None, description="Where `data push` puts versions: a folder or s3://bucket/prefix"
+    )
+    s3_endpoint: str | None = Field(None, description="S3 service other than Amazon's, as a URL")
+    s3_region: str | None = Field(None, description="S3 region")
     mlflow_tracking_uri: str | None = Field(None, description="The MLflow server of a job")
 
     @classmethod

@@ -32,7 +32,7 @@ class StepReport(_Part):
 
 
 class DatasetReport(_Part):
-    """Which data a run worked with; counts are images."""
+    """Which data a run worked with; counts are examples."""
 
     name: str
     version: str
@@ -41,6 +41,7 @@ class DatasetReport(_Part):
     train: int
     validation: int
     test: int
+    change: str | None = None
 
 
 class ModelReport(_Part):
@@ -176,7 +177,8 @@ def _headline(report: RunReport) -> str:
 def _dataset_lines(dataset: DatasetReport) -> str:
     return (
         f"**Dataset** {dataset.name}, version `{dataset.version}`, from {dataset.source}: "
-        f"{dataset.train:,} train, {dataset.validation:,} validation, {dataset.test:,} test images."
+        f"{dataset.train:,} training, {dataset.validation:,} validation and "
+        f"{dataset.test:,} test examples." + (f" {dataset.change}." if dataset.change else "")
     )
 
 

@@ -28,9 +28,10 @@ def describe_data(report: RunReport, outcome: DataOutcome) -> None:
         train=data.counts[Split.TRAIN],
         validation=data.counts[Split.VALIDATION],
         test=data.counts[Split.TEST],
+        change=str(data.change) if data.change else None,
     )
-    if outcome.warning:
-        report.warnings.append(outcome.warning)
+    report.links["data card"] = outcome.card_url
+    report.warnings.extend(outcome.warnings)
 
 
 def describe_training(report: RunReport, run: TrackedRun, tracker: Tracker) -> None:

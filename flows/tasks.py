@@ -30,7 +30,7 @@ from components.settings import Settings
 from components.tracking.base import ModelVersion, TrackedRun
 from components.training.classifier import TrainConfig
 from components.training.reporting import EpochMetrics
-from components.versioning.dvc import DatasetVersion
+from components.versioning.versions import DatasetVersion
 
 PROMOTION_LIMIT = "promotion"
 LEASE_SECONDS = 60.0  # after this time the slot of a killed flow run comes back; Prefect's minimum
@@ -62,16 +62,6 @@ def passing_trouble(task: Task[..., object], run: TaskRun, state: State) -> bool
 RETRIES: list[float] = [2, 10, 30]
 
 
-@task(name="data", task_run_name="data {name}")
-def refresh_data(name: str) -> DataOutcome:
-    """Bring the dataset up to date through DVC."""
-    logger = get_run_logger()
-    outcome = data_job.refresh(context(), name, logger.info)
-    if outcome.warning:
-        logger.warning(outcome.warning)
-    return outcome
-
-
 class _ProgressArtifact:
     """Shows epochs as a Prefect progress artifact, which the UI and the terminal follow."""
 
@@ -99,6 +89,18 @@ _RETRIED: dict[str, Any] = {
     "retry_delay_seconds": RETRIES,
     "retry_condition_fn": passing_trouble,
 }
+
+
+@task(name="data", task_run_name="data {name}", **_RETRIED)
+def refresh_data(name: str) -> DataOutcome:
+    """Bring the dataset up to date through DVC."""
+    logger = get_run_logger()
+    outcome = data_job.refresh(context(), name, logger.info)
+    for warning in outcome.warnings:
+        logger.warning(warning)
+    if outcome.dataset.change:
+        logger.info(str(outcome.dataset.change))
+    return outcome
 
 
 @task(name="train", task_run_name="train {model}", **_RETRIED)

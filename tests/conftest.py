@@ -69,7 +69,7 @@ def toy_split() -> Callable[..., object]:
         rows = size // classes
         for image, label in zip(images, labels, strict=True):
             image[0, label * rows : (label + 1) * rows] += 100
-        return to_device(Arrays(images, labels), 0.4, 0.25, torch.device("cpu"))
+        return to_device(Arrays(images, labels), (0.4,), (0.25,), torch.device("cpu"))
 
     return build
 
@@ -78,21 +78,23 @@ def toy_split() -> Callable[..., object]:
 def sample_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the bundled sample fetched and prepared; do not write to it."""
     from components.datasets import DATASETS
-    from components.datasets.base import DataConfig
-    from components.datasets.stage import run_fetch, run_prepare
+    from components.datasets.base import DataConfig, FetchConfig, HoldOutConfig
+    from components.settings import Settings
+    from components.versioning.stage import run_fetch, run_prepare
 
     root = tmp_path_factory.mktemp("sample")
     spec = DATASETS.get("fashion_mnist_sample")
-    run_fetch(spec, DataConfig(), None, root)
-    run_prepare(spec, DataConfig(), root)
+    config = DataConfig(FetchConfig(), HoldOutConfig())
+    run_fetch(spec, config, Settings(home=root), root)
+    run_prepare(spec, config, root)
     return root
 
 
 @pytest.fixture(scope="session")
 def sample_version(sample_root: Path) -> object:
     """The prepared sample as the DVC workspace would hand it to a job."""
-    from components.datasets.base import load_prepared
-    from components.versioning.dvc import DatasetVersion
+    from components.datasets.prepared import load_prepared
+    from components.versioning.versions import DatasetVersion
 
     directory = sample_root / "data" / "prepared" / "fashion_mnist_sample"
     splits = load_prepared(directory).splits

@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 
 from components.benchmarks.base import BenchmarkResult, Contestant, compare
-from components.datasets import DATASETS
+from components.datasets.base import FetchRequest, HoldOutConfig, ReadRequest
 from components.datasets.device_loader import DeviceSplit, to_device
-from components.datasets.fashion_mnist import FILES
+from components.datasets.fashion_mnist import FILES, SPEC, read_raw
 from components.datasets.prepare import pixel_statistics
-from components.datasets.stage import data_config, run_fetch
+from components.datasets.sections import OWN_FILE, Datasets
 from components.models.lenet import lenet
 from components.settings import Settings
 from components.training.classifier import TrainConfig, train_classifier
@@ -26,7 +26,7 @@ from components.training.reporting import SilentReporter
 ROUNDS = 5
 BATCH_SIZE = 128
 LR = 0.1
-DATASET = "fashion_mnist"
+RAW = "raw"
 BOOK = "components.benchmarks.lenet:book_epoch"
 OURS = "components.benchmarks.lenet:our_epoch"
 
@@ -43,8 +43,7 @@ def lenet_cpu(say: Callable[[str], None]) -> BenchmarkResult:
     settings = Settings.from_environment(os.environ)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        spec = DATASETS.get(DATASET)
-        run_fetch(spec, data_config(settings.params_file, DATASET), settings.data_dir, root)
+        fetch_raw(settings, root / RAW)
         with (
             closing(Contestant(BOOK, root)) as book,
             closing(Contestant(OURS, root)) as us,
@@ -62,6 +61,27 @@ def lenet_cpu(say: Callable[[str], None]) -> BenchmarkResult:
         ("d2l 1.0.3 FashionMNIST and Trainer", book_seconds),
         ("nightforge train_classifier", our_seconds),
     )
+
+
+def fetch_raw(settings: Settings, destination: Path) -> None:
+    """Bring Fashion-MNIST's raw files into the new folder `destination`.
+
+    Raises:
+        DataError: If they cannot be had, or are not the expected ones.
+    """
+    destination.mkdir()
+    datasets = Datasets(settings.params_file, settings.home / OWN_FILE)
+    request = FetchRequest(
+        name=SPEC.name,
+        config=datasets.config(SPEC.name).fetch,
+        data_dir=settings.data_dir,
+        samples=destination,
+        present=settings.workspace / "data" / "raw" / SPEC.name,
+        destination=destination,
+        partial=destination / "partial",
+        quarantine=destination / "quarantine",
+    )
+    SPEC.fetch(request)
 
 
 def book_epoch(root: Path) -> Callable[[], None]:
@@ -87,7 +107,7 @@ def _unpack_for_torchvision(root: Path) -> None:
     raw.mkdir(parents=True)
     (root / "code").mkdir()
     for file in FILES:
-        payload = gzip.decompress((root / "data" / "raw" / DATASET / file.name).read_bytes())
+        payload = gzip.decompress((root / RAW / file.name).read_bytes())
         (raw / file.name.removesuffix(".gz")).write_bytes(payload)
 
 
@@ -103,10 +123,13 @@ def _inside(folder: Path) -> Iterator[None]:
 
 def our_epoch(root: Path) -> Callable[[], None]:
     """Our side: resident data and `train_classifier`."""
-    parts = DATASETS.get(DATASET).read(root / "data" / "raw" / DATASET)
-    mean, std = pixel_statistics(parts[0].images)
+    raw = read_raw(ReadRequest(root / RAW, HoldOutConfig(), root), FILES)
+    assert raw.test
+    mean, std = pixel_statistics(raw.train.images)
     device = torch.device("cpu")
-    splits: list[DeviceSplit] = [to_device(part, mean, std, device) for part in parts]
+    splits: list[DeviceSplit] = [
+        to_device(part, mean, std, device) for part in (raw.train, raw.test)
+    ]
     config = TrainConfig(
         epochs=1, batch_size=BATCH_SIZE, lr=LR, momentum=0, lr_schedule="constant", warmup=0
     )

@@ -1,14 +1,21 @@
-"""Datasets: one file and one line here for each (see base.DatasetSpec)."""
+"""Datasets: one file NAME.py and one line here for each (see base.DatasetSpec)."""
 
 from __future__ import annotations
 
 from components.catalog import Catalog
 from components.datasets.base import DatasetSpec
 
+_NAMES = (
+    "fashion_mnist",
+    "fashion_mnist_sample",
+    "sprites",
+    "linear",
+    "high_dimensional",
+    "gaussian_2d",
+    "pokemon",
+    "cifar10",
+)
+
 DATASETS: Catalog[DatasetSpec] = Catalog(
-    "dataset",
-    {
-        "fashion_mnist": "components.datasets.fashion_mnist:SPEC",
-        "fashion_mnist_sample": "components.datasets.fashion_mnist:SAMPLE",
-    },
+    "dataset", {name: f"components.datasets.{name}:SPEC" for name in _NAMES}
 )

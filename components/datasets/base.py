@@ -1,23 +1,21 @@
-"""What a dataset is: its specification, its splits and its prepared form on disk."""
+"""What a dataset is: its specification, its parameters and its splits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
-
-from components.errors import CorruptDataError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
+Float32Array = npt.NDArray[np.float32]
 
-CARD = "dataset.json"
 SOURCE_FILE = "source.json"
 
 
@@ -32,49 +30,163 @@ class Split(StrEnum):
 Url = Annotated[str, Field(pattern=r"^https?://")]
 
 
-class DataConfig(BaseModel):
-    """The tunable numbers of one dataset (params.yaml: data.<name>)."""
+class FetchConfig(BaseModel):
+    """Where the raw files come from (params.yaml: data.<name>.fetch); generated data need none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    validation_fraction: float = Field(
-        0.1, gt=0, lt=1, description="Share of the training images held out for validation"
-    )
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the validation split")
+
+class DownloadConfig(FetchConfig):
+    """Raw files with known sums, taken from the first source that has them."""
+
     folders: tuple[str, ...] = Field((), description="Folders searched for the raw files, in order")
     urls: tuple[Url, ...] = Field((), description="Base addresses of the raw files, in order")
     timeout: float = Field(20.0, gt=0, description="Seconds without a byte before giving up")
 
 
+class PrepareConfig(BaseModel):
+    """How raw files become splits (params.yaml: data.<name>.prepare)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the split, or of what is drawn")
+
+
+class HoldOutConfig(PrepareConfig):
+    """For data whose source names its own test part."""
+
+    validation_fraction: float = Field(
+        0.1, gt=0, lt=1, description="Share of the training images held out for validation"
+    )
+
+
+class PoolConfig(HoldOutConfig):
+    """For image files without an official test part."""
+
+    test_fraction: float = Field(
+        0.1, gt=0, lt=1, description="Share of all images held out for the gate"
+    )
+    size: int = Field(
+        64, ge=16, le=512, multiple_of=4, description="Height and width of prepared images, pixels"
+    )
+    grayscale: bool = Field(False, description="One channel instead of three")
+    background: tuple[Annotated[int, Field(ge=0, le=255)], ...] = Field(
+        (255, 255, 255),
+        min_length=3,
+        max_length=3,
+        description="Red, green and blue from 0 to 255 behind transparent and missing parts",
+    )
+    max_unreadable: float = Field(
+        0.01, ge=0, lt=1, description="Share of unreadable files above which the data are refused"
+    )
+
+    @model_validator(mode="after")
+    def _leave_something_to_train_on(self) -> PoolConfig:
+        if self.validation_fraction + self.test_fraction >= 1:
+            raise ValueError("validation_fraction and test_fraction must add up to less than 1")
+        return self
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """One dataset's section of params.yaml (data.<name>)."""
+
+    fetch: FetchConfig
+    prepare: PrepareConfig
+
+    def section(self) -> dict[str, Any]:
+        """As params.yaml holds it, with the defaults filled in."""
+        return {
+            "fetch": self.fetch.model_dump(mode="json"),
+            "prepare": self.prepare.model_dump(mode="json"),
+        }
+
+
 @dataclass(frozen=True)
 class RawFile:
-    """One raw file; `sha256` is of its decompressed payload, so recompressing changes nothing."""
+    """One raw file and its known sum.
+
+    Attributes:
+        name: File name below each source.
+        digest: Hexadecimal.
+        algorithm: As `hashlib` calls it; whichever the source publishes.
+        payload: The sum is of the decompressed gzip payload, so recompressing changes nothing.
+    """
 
     name: str
-    sha256: str
+    digest: str
+    algorithm: Literal["sha256", "sha1", "md5"] = "sha256"
+    payload: bool = False
 
 
 @dataclass(frozen=True)
-class FetchRequest:
+class ObjectInfo:
+    """An object of an S3-compatible store; `key` is relative to the prefix that was listed."""
+
+    key: str
+    size: int
+    etag: str
+
+
+class ObjectReader(Protocol):
+    """The part of an object store that fetching needs; versioning injects the real one."""
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """All objects below the prefix."""
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Bring one object to `path`, whole or not at all."""
+
+
+def no_object_store(url: str) -> ObjectReader:
+    """Stands where no opener of object stores was injected."""
+    raise NotImplementedError(f"nothing here can open {url}")
+
+
+F = TypeVar("F", bound=FetchConfig)
+P = TypeVar("P", bound=PrepareConfig)
+
+
+@dataclass(frozen=True)
+class FetchRequest(Generic[F]):
     """Where a fetch may look and where it leaves what it found.
 
     Attributes:
-        config: The dataset's section of params.yaml.
+        name: The dataset's name.
+        config: The dataset's fetch section of params.yaml.
         data_dir: A folder a person named; looked into first.
         samples: The folder of bundled samples.
         present: What an earlier fetch left; still good if its sums are.
         destination: A fresh, empty folder that receives the verified files.
         partial: Keeps unfinished downloads between attempts.
         quarantine: Keeps files whose sums were wrong.
+        objects: Opens an s3:// address.
     """
 
-    config: DataConfig
+    name: str
+    config: F
     data_dir: Path | None
     samples: Path
     present: Path
     destination: Path
     partial: Path
     quarantine: Path
+    objects: Callable[[str], ObjectReader] = no_object_store
+
+
+@dataclass(frozen=True)
+class ReadRequest(Generic[P]):
+    """What a reader turns into arrays.
+
+    Attributes:
+        raw: The folder the fetch stage filled.
+        config: The dataset's prepare section of params.yaml.
+        scratch: An empty folder for arrays too large for memory; removed afterwards.
+    """
+
+    raw: Path
+    config: P
+    scratch: Path
 
 
 @dataclass(frozen=True)
@@ -91,107 +203,76 @@ class Arrays:
 
 
 @dataclass(frozen=True)
+class Unreadable:
+    """A file that was left out, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class RawImages:
+    """Images as read, before they are split.
+
+    Attributes:
+        class_names: One per label, in label order.
+        train: What training and validation are taken from; without `test`, the test split too.
+        test: The part that the source itself holds out.
+        unreadable: Files that were left out.
+    """
+
+    class_names: tuple[str, ...]
+    train: Arrays
+    test: Arrays | None
+    unreadable: tuple[Unreadable, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """One split of a generated problem.
+
+    Attributes:
+        features: (N, d) float32.
+        targets: (N, k) float32; k is 0 where there is nothing to predict.
+    """
+
+    features: Float32Array
+    targets: Float32Array
+
+
+@dataclass(frozen=True)
+class RawTensors:
+    """A generated problem with the parameters it was generated from."""
+
+    splits: Mapping[Split, Tensors]
+    truth: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class DatasetSpec:
     """All that is fixed about a dataset.
 
     Attributes:
-        name: Its key in the catalog, in params.yaml and in dvc.yaml.
-        class_names: One per label, in label order.
-        image_shape: (C, H, W).
+        name: Its key in the catalog, in params.yaml and in dvc.yaml, and its module's name.
+        fetch: Fills `FetchRequest.destination` and returns the name of the source.
+        read: Raw folder to arrays, a function of the request alone.
+        fetch_config: Class of its fetch section.
+        prepare_config: Class of its prepare section.
         sample: True for a small stand-in; reports and tags then say so loudly.
         fallback: Dataset to use when no source of this one can be reached.
-        fetch: Fills `FetchRequest.destination` and returns the name of the source.
-        read: Raw folder to the official train and test parts.
+        images: False for tensors, which the image models cannot use.
+        optional: True if it needs a download; such data are outside the default `dvc repro`.
     """
 
     name: str
     title: str
     licence: str
     homepage: str
-    class_names: tuple[str, ...]
-    image_shape: tuple[int, int, int]
-    fetch: Callable[[FetchRequest], str]
-    read: Callable[[Path], tuple[Arrays, Arrays]]
+    fetch: Callable[[FetchRequest[Any]], str]
+    read: Callable[[ReadRequest[Any]], RawImages | RawTensors]
+    fetch_config: type[FetchConfig] = FetchConfig
+    prepare_config: type[PrepareConfig] = PrepareConfig
     sample: bool = False
     fallback: str | None = None
-
-
-class DatasetCard(BaseModel):
-    """What dataset.json states about a prepared dataset.
-
-    Mean and standard deviation are of the training pixels, scaled to [0, 1].
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    title: str
-    licence: str
-    homepage: str
-    sample: bool
-    class_names: tuple[str, ...]
-    image_shape: tuple[int, int, int]
-    counts: dict[Split, int]
-    counts_per_class: dict[Split, tuple[int, ...]]
-    mean: float = Field(allow_inf_nan=False)
-    std: float = Field(gt=0, allow_inf_nan=False)
-
-
-@dataclass(frozen=True)
-class PreparedDataset:
-    """A prepared dataset, memory-mapped; see `components.datasets.prepare`."""
-
-    name: str
-    class_names: tuple[str, ...]
-    mean: float
-    std: float
-    splits: Mapping[Split, Arrays]
-
-    def count(self, split: Split) -> int:
-        """Number of images in `split`."""
-        return len(self.splits[split].labels)
-
-
-def load_prepared(directory: Path) -> PreparedDataset:
-    """Open a prepared dataset without reading its images.
-
-    Args:
-        directory: A folder written by `components.datasets.prepare.prepare`.
-
-    Raises:
-        CorruptDataError: If a file is missing or contradicts the card.
-    """
-    try:
-        card = DatasetCard.model_validate_json((directory / CARD).read_text(encoding="utf-8"))
-        splits = {split: _load_split(directory, split, card) for split in Split}
-    except (OSError, ValueError, EOFError) as error:
-        raise CorruptDataError(
-            f"prepared dataset {directory}",
-            got=" ".join(str(error).split()) or type(error).__name__,
-            wanted="the arrays and the card that the prepare stage wrote",
-            remedy="Delete the folder and run the data flow again.",
-        ) from None
-    return PreparedDataset(card.name, card.class_names, card.mean, card.std, splits)
-
-
-def _load_split(directory: Path, split: Split, card: DatasetCard) -> Arrays:
-    images = _load_array(directory / f"{split}_images.npy", np.uint8, mapped=True)
-    labels = _load_array(directory / f"{split}_labels.npy", np.int64, mapped=False)
-    n = card.counts.get(split)
-    if images.shape != (n, *card.image_shape) or labels.shape != (n,):
-        raise ValueError(f"{split} images {images.shape} and labels {labels.shape}, card says {n}")
-    if n and not (labels.min() >= 0 and labels.max() < len(card.class_names)):
-        raise ValueError(f"{split} labels outside 0..{len(card.class_names) - 1}")
-    return Arrays(images, labels)
-
-
-def _load_array(path: Path, dtype: type[np.generic], *, mapped: bool) -> np.ndarray:
-    # Not np.load, which would also open archives.
-    if mapped:
-        array: np.ndarray = np.lib.format.open_memmap(path, mode="r")
-    else:
-        with path.open("rb") as stream:
-            array = np.lib.format.read_array(stream, allow_pickle=False)
-    if array.dtype != dtype:
-        raise ValueError(f"{path.name} is not an array of {dtype.__name__}")
-    return array
+    images: bool = True
+    optional: bool = False

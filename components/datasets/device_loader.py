@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,22 +17,21 @@ class DeviceSplit:
     Attributes:
         images: (N, C, H, W) uint8.
         labels: (N,) int64.
-        mean: Mean of the training pixels scaled to [0, 1].
-        std: Their standard deviation.
+        mean: (C, 1, 1) mean of the training pixels scaled to [0, 1].
+        std: (C, 1, 1) their standard deviation.
     """
 
     images: torch.Tensor
     labels: torch.Tensor
-    mean: float
-    std: float
+    mean: torch.Tensor
+    std: torch.Tensor
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def normalised(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 images as float32 with the training data's mean 0 and deviation 1."""
-        scale = 1 / (255 * self.std)
-        return images.float().mul_(scale).sub_(self.mean / self.std)
+        return images.float().mul_(1 / (255 * self.std)).sub_(self.mean / self.std)
 
     def shuffled(
         self, batch_size: int, generator: torch.Generator
@@ -66,9 +65,19 @@ class DeviceSplit:
             yield self.normalised(images), labels
 
 
-def to_device(arrays: Arrays, mean: float, std: float, device: torch.device) -> DeviceSplit:
-    """Copy a (memory-mapped) split to `device` in one go, as uint8."""
+def to_device(
+    arrays: Arrays, mean: Sequence[float], std: Sequence[float], device: torch.device
+) -> DeviceSplit:
+    """Copy a (memory-mapped) split to `device` in one go, as uint8.
+
+    Args:
+        arrays: Images (N, C, H, W) and labels.
+        mean: Of the training pixels scaled to [0, 1], one for each channel.
+        std: Their standard deviations.
+        device: Where training happens.
+    """
     images = torch.empty(arrays.images.shape, dtype=torch.uint8)
     images.numpy()[...] = arrays.images
     labels = torch.from_numpy(arrays.labels.copy())
-    return DeviceSplit(images.to(device), labels.to(device), mean, std)
+    statistics = [torch.tensor(values).reshape(-1, 1, 1).to(device) for values in (mean, std)]
+    return DeviceSplit(images.to(device), labels.to(device), statistics[0], statistics[1])

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from components.datasets.base import Arrays, DatasetSpec, FetchRequest, RawFile
-from components.datasets.fetch import fetch_gzip_files, read_gzip, verify
+from components.datasets.base import (
+    Arrays,
+    DatasetSpec,
+    DownloadConfig,
+    FetchRequest,
+    HoldOutConfig,
+    RawFile,
+    RawImages,
+    ReadRequest,
+)
+from components.datasets.fetch import fetch_files, read_gzip, verify
 from components.datasets.idx import parse_idx
 from components.errors import CorruptDataError
 
@@ -26,6 +34,7 @@ CLASS_NAMES = (
     "ankle boot",
 )
 TITLE = "Fashion-MNIST"
+HOMEPAGE = "https://github.com/zalandoresearch/fashion-mnist"
 SHAPE = (1, 28, 28)
 
 Files = tuple[RawFile, RawFile, RawFile, RawFile]
@@ -33,66 +42,44 @@ FILES: Files = (
     RawFile(
         "train-images-idx3-ubyte.gz",
         "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        payload=True,
     ),
     RawFile(
         "train-labels-idx1-ubyte.gz",
         "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        payload=True,
     ),
     RawFile(
         "t10k-images-idx3-ubyte.gz",
         "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        payload=True,
     ),
     RawFile(
         "t10k-labels-idx1-ubyte.gz",
         "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-    ),
-)
-# Made by `python -m components.datasets.sample`; stratified, 6,000 + 1,000 images.
-SAMPLE_FILES: Files = (
-    RawFile(
-        "train-images-idx3-ubyte.gz",
-        "0611469aef6e3da9c184f3527f825309993ea05b70489a61c1b0d1038bee70e6",
-    ),
-    RawFile(
-        "train-labels-idx1-ubyte.gz",
-        "6a3a57aaa21d22b9e210140f5dd6e4a6aff9203de1d7439c16ea2e47e294adae",
-    ),
-    RawFile(
-        "t10k-images-idx3-ubyte.gz",
-        "34f28dfdd03a387dff90f6e937e1dca9e70e1a04bd7651c246d124298786c0d9",
-    ),
-    RawFile(
-        "t10k-labels-idx1-ubyte.gz",
-        "b3699fc51d2916be0227b7ea75b2ae14b24a12cb3463cae3553873c2e7f29190",
+        payload=True,
     ),
 )
 
 
-def _fetch(request: FetchRequest) -> str:
-    return fetch_gzip_files(request, FILES, TITLE)
+def _fetch(request: FetchRequest[DownloadConfig]) -> str:
+    return fetch_files(request, FILES, TITLE)
 
 
-def _fetch_sample(request: FetchRequest) -> str:
-    folder = request.samples / "fashion_mnist"
-    for file in SAMPLE_FILES:
-        shutil.copyfile(folder / file.name, request.destination / file.name)
-        verify(request.destination / file.name, file, request.quarantine, folder)
-    return "bundled sample"
-
-
-def read_raw(raw: Path, files: Files) -> tuple[Arrays, Arrays]:
+def read_raw(request: ReadRequest[HoldOutConfig], files: Files) -> RawImages:
     """Verify and parse the four files.
 
     Args:
-        raw: The folder the fetch stage filled.
+        request: Its folder is what the fetch stage filled.
         files: Names and sums of train images, train labels, test images, test labels.
 
     Returns:
-        The official train and test parts; images (N, 1, 28, 28) uint8, labels (N,) int64.
+        The official parts; images (N, 1, 28, 28) uint8, labels (N,) int64.
 
     Raises:
         DataError: If a file is missing, is not the expected one, or does not fit its pair.
     """
+    raw = request.raw
     for file in files:
         if not (raw / file.name).is_file():
             raise CorruptDataError(
@@ -102,7 +89,7 @@ def read_raw(raw: Path, files: Files) -> tuple[Arrays, Arrays]:
                 remedy="Run the data flow again.",
             )
         verify(raw / file.name, file, raw.parent.parent / "quarantine", raw)
-    return _read_pair(raw, *files[:2]), _read_pair(raw, *files[2:])
+    return RawImages(CLASS_NAMES, _read_pair(raw, *files[:2]), _read_pair(raw, *files[2:]))
 
 
 def _read_pair(raw: Path, images: RawFile, labels: RawFile) -> Arrays:
@@ -135,21 +122,10 @@ SPEC = DatasetSpec(
     name="fashion_mnist",
     title=TITLE,
     licence="MIT",
-    homepage="https://github.com/zalandoresearch/fashion-mnist",
-    class_names=CLASS_NAMES,
-    image_shape=SHAPE,
+    homepage=HOMEPAGE,
     fetch=_fetch,
     read=partial(read_raw, files=FILES),
+    fetch_config=DownloadConfig,
+    prepare_config=HoldOutConfig,
     fallback="fashion_mnist_sample",
-)
-SAMPLE = DatasetSpec(
-    name="fashion_mnist_sample",
-    title=f"{TITLE}, bundled sample",
-    licence="MIT",
-    homepage=SPEC.homepage,
-    class_names=CLASS_NAMES,
-    image_shape=SHAPE,
-    fetch=_fetch_sample,
-    read=partial(read_raw, files=SAMPLE_FILES),
-    sample=True,
 )

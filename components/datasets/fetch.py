@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from components.datasets.base import SOURCE_FILE, FetchRequest, RawFile
+from components.datasets.base import SOURCE_FILE, DownloadConfig, FetchRequest, RawFile
+from components.datasets.progress import Progress
 from components.errors import ChecksumError, CorruptDataError, DataError, DataUnavailableError
 
 CHUNK = 1 << 20
@@ -32,8 +33,8 @@ UNREACHABLE = (
 )
 
 
-def fetch_gzip_files(request: FetchRequest, files: Sequence[RawFile], title: str) -> str:
-    """Bring gzip files into `request.destination` from the first source that has them all.
+def fetch_files(request: FetchRequest[DownloadConfig], files: Sequence[RawFile], title: str) -> str:
+    """Bring files with known sums into `request.destination`, from the first source with all.
 
     Sources in order: what an earlier fetch left, the folder a person named, the configured
     folders, the configured addresses. A source (other than the first) that has a file with a
@@ -75,7 +76,7 @@ def fetch_gzip_files(request: FetchRequest, files: Sequence[RawFile], title: str
     )
 
 
-def _still_good(request: FetchRequest, files: Sequence[RawFile]) -> str | None:
+def _still_good(request: FetchRequest[DownloadConfig], files: Sequence[RawFile]) -> str | None:
     present = request.present
     try:
         source: str = json.loads((present / SOURCE_FILE).read_text("utf-8"))["source"]
@@ -94,7 +95,7 @@ def _reason(error: Exception) -> str:
     return " ".join(str(inner).split()) or type(inner).__name__
 
 
-def _download_verified(base: str, file: RawFile, request: FetchRequest) -> None:
+def _download_verified(base: str, file: RawFile, request: FetchRequest[DownloadConfig]) -> None:
     """Leave the verified file in `request.partial`, where it survives a kill during the next."""
     whole = request.partial / file.name
     if whole.exists():
@@ -165,17 +166,19 @@ def _attempt(url: str, part: Path, timeout: float) -> None:
         raise
     with response, part.open("ab" if response.status == 206 else "wb") as out:
         expected = response.length
-        copied = _copy(response, out)
+        progress = Progress(url.rpartition("/")[2], out.tell(), expected)
+        copied = _copy(response, out, progress)
         os.fsync(out.fileno())
     if expected is not None and copied < expected:
         raise ConnectionError(f"connection closed after {copied} of {expected} bytes")
 
 
-def _copy(response: http.client.HTTPResponse, out: BinaryIO) -> int:
+def _copy(response: http.client.HTTPResponse, out: BinaryIO, progress: Progress) -> int:
     copied = 0
     while chunk := response.read1(CHUNK):
         out.write(chunk)
         copied += len(chunk)
+        progress.advance(len(chunk))
     return copied
 
 
@@ -189,25 +192,33 @@ def _drop_unless_complete(error: urllib.error.HTTPError, part: Path, have: int) 
 
 
 def verify(path: Path, file: RawFile, quarantine: Path, source: object) -> None:
-    """Check the SHA-256 of the decompressed payload; a bad file is copied aside first.
+    """Check a file's sum (see RawFile); a bad file is copied aside first.
 
     Raises:
         ChecksumError: If the sums differ.
         CorruptDataError: If the file is not a whole gzip stream.
     """
     try:
-        got = hashlib.sha256(read_gzip(path)).hexdigest()
+        got = _digest(path, file)
     except CorruptDataError:
         _set_aside(path, file, quarantine)
         raise
-    if got != file.sha256:
+    if got != file.digest:
         kept = _set_aside(path, file, quarantine)
+        label = file.algorithm.upper().replace("SHA", "SHA-")
         raise ChecksumError(
             f"{file.name} from {source}",
-            got=f"SHA-256 {got}",
-            wanted=f"SHA-256 {file.sha256}",
+            got=f"{label} {got}",
+            wanted=f"{label} {file.digest}",
             remedy=f"Replace the file at its source; the bad copy is kept as {kept}.",
         )
+
+
+def _digest(path: Path, file: RawFile) -> str:
+    if file.payload:
+        return hashlib.new(file.algorithm, read_gzip(path)).hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, file.algorithm).hexdigest()
 
 
 def _set_aside(path: Path, file: RawFile, quarantine: Path) -> Path:

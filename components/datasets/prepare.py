@@ -3,76 +3,174 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from components.datasets.base import (
-    CARD,
     Arrays,
-    DataConfig,
-    DatasetCard,
     DatasetSpec,
+    HoldOutConfig,
     Int64Array,
+    PoolConfig,
+    PrepareConfig,
+    RawImages,
+    RawTensors,
+    ReadRequest,
     Split,
     UInt8Array,
 )
+from components.datasets.prepared import CARD, Card, ImageCard, TensorCard
 from components.errors import CorruptDataError
 
+BLOCK_BYTES = 16 << 20  # pixels handled at a time, so that no second copy of a split is in memory
 
-def prepare(spec: DatasetSpec, config: DataConfig, raw: Path, destination: Path) -> None:
+Masks = Mapping[Split, np.ndarray]
+
+
+def prepare(spec: DatasetSpec, config: PrepareConfig, raw: Path, destination: Path) -> None:
     """Write the prepared form of a raw dataset into the empty folder `destination`.
 
-    For each split `<split>_images.npy` (N, C, H, W) uint8 and `<split>_labels.npy` (N,) int64,
-    and `dataset.json` with names, counts and the training images' mean and standard deviation
-    (of pixel values scaled to [0, 1]). The same raw files and configuration give the same bytes.
+    Images: for each split `<split>_images.npy` (N, C, H, W) uint8 and `<split>_labels.npy` (N,)
+    int64. Tensors: `<split>_features.npy` (N, d) and `<split>_targets.npy` (N, k), float32.
+    `dataset.json` is the card. The same raw files and configuration give the same bytes.
 
     Raises:
         DataError: If the raw files are not usable.
     """
-    train, test = spec.read(raw)
-    rank = content_rank(train.images, config.seed)
-    rank_test = content_rank(test.images, config.seed)
-    if shared := len(np.intersect1d(rank, rank_test)):
-        raise CorruptDataError(
-            spec.title,
-            got=f"{shared} images that are in the training and in the test part",
-            wanted="disjoint parts",
-            remedy="Remove them from the training part at the source.",
-        )
-    held_out = choose_by_rank(rank, train.labels, config.validation_fraction)
-    splits = {
-        Split.TRAIN: _take(train, ~held_out),
-        Split.VALIDATION: _take(train, held_out),
-        Split.TEST: test,
-    }
-    for split, arrays in splits.items():
-        np.save(destination / f"{split}_images.npy", arrays.images, allow_pickle=False)
-        np.save(destination / f"{split}_labels.npy", arrays.labels, allow_pickle=False)
-    mean, std = pixel_statistics(splits[Split.TRAIN].images)
-    card = DatasetCard(
-        name=spec.name,
-        title=spec.title,
-        licence=spec.licence,
-        homepage=spec.homepage,
-        sample=spec.sample,
-        class_names=spec.class_names,
-        image_shape=spec.image_shape,
-        counts={split: len(arrays.labels) for split, arrays in splits.items()},
-        counts_per_class={
-            split: tuple(np.bincount(arrays.labels, minlength=len(spec.class_names)).tolist())
-            for split, arrays in splits.items()
-        },
-        mean=mean,
-        std=std,
-    )
+    with tempfile.TemporaryDirectory(dir=destination.parent, prefix="scratch-") as scratch:
+        data = spec.read(ReadRequest(raw, config, Path(scratch)))
+        if isinstance(data, RawTensors):
+            card: Card = _write_tensors(spec, data, destination)
+        else:
+            card = _write_images(spec, config, data, destination)
     (destination / CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def _take(arrays: Arrays, keep: np.ndarray) -> Arrays:
-    return Arrays(arrays.images[keep], arrays.labels[keep])
+def _write_tensors(spec: DatasetSpec, data: RawTensors, destination: Path) -> TensorCard:
+    for split, tensors in data.splits.items():
+        np.save(destination / f"{split}_features.npy", tensors.features, allow_pickle=False)
+        np.save(destination / f"{split}_targets.npy", tensors.targets, allow_pickle=False)
+    train = data.splits[Split.TRAIN]
+    return TensorCard(
+        **_identity(spec),
+        counts={split: len(tensors.features) for split, tensors in data.splits.items()},
+        feature_width=train.features.shape[1],
+        target_width=train.targets.shape[1],
+        truth=dict(data.truth),
+    )
+
+
+def _identity(spec: DatasetSpec) -> dict[str, Any]:
+    return {key: getattr(spec, key) for key in ("name", "title", "licence", "homepage", "sample")}
+
+
+def _write_images(
+    spec: DatasetSpec, config: PrepareConfig, data: RawImages, destination: Path
+) -> ImageCard:
+    assert isinstance(config, HoldOutConfig)
+    rank = content_rank(data.train.images, config.seed)
+    if data.test is None:
+        assert isinstance(config, PoolConfig)
+        masks, shared = split_by_threshold(rank, config), 0
+        parts = dict.fromkeys(Split, data.train)
+    else:
+        masks, shared = _split_official(rank, data.train.labels, data.test, config)
+        parts = dict.fromkeys(Split, data.train) | {Split.TEST: data.test}
+    _refuse_unusable(spec, masks, data)
+    for split, mask in masks.items():
+        _write_split(destination, split, parts[split], mask)
+    train = np.lib.format.open_memmap(destination / f"{Split.TRAIN}_images.npy", mode="r")
+    mean, std = pixel_statistics(train)
+    return ImageCard(
+        **_identity(spec),
+        class_names=data.class_names,
+        image_shape=train.shape[1:],
+        counts={split: int(mask.sum()) for split, mask in masks.items()},
+        counts_per_class={
+            split: _class_counts(parts[split].labels[mask], len(data.class_names))
+            for split, mask in masks.items()
+        },
+        mean=mean,
+        std=std,
+        duplicates=len(rank) - len(np.unique(rank)),
+        shared_with_test=shared,
+        unreadable=data.unreadable,
+    )
+
+
+def _class_counts(labels: np.ndarray, classes: int) -> tuple[int, ...]:
+    return tuple(np.bincount(labels, minlength=classes).tolist())
+
+
+def _write_split(destination: Path, split: Split, arrays: Arrays, mask: np.ndarray) -> None:
+    chosen = np.flatnonzero(mask)
+    shape = (len(chosen), *arrays.images.shape[1:])
+    path = destination / f"{split}_images.npy"
+    out = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    for rows in blocks(arrays.images, len(chosen)):
+        np.take(arrays.images, chosen[rows], axis=0, out=out[rows])
+    out.flush()
+    np.save(destination / f"{split}_labels.npy", arrays.labels[mask], allow_pickle=False)
+
+
+def _split_official(
+    rank: np.ndarray, labels: Int64Array, test: Arrays, config: HoldOutConfig
+) -> tuple[Masks, int]:
+    """The source's test part stays whole; what it shares with the training part leaves that."""
+    shared = np.isin(rank, content_rank(test.images, config.seed))
+    held_out = choose_by_rank(rank, labels, config.validation_fraction) & ~shared
+    masks = {
+        Split.TRAIN: ~held_out & ~shared,
+        Split.VALIDATION: held_out,
+        Split.TEST: np.ones(len(test.labels), dtype=bool),
+    }
+    return masks, int(shared.sum())
+
+
+def split_by_threshold(rank: np.ndarray, config: PoolConfig) -> Masks:
+    """Split by the images' own hashes, so that growing data never move an image to another split.
+
+    Args:
+        rank: (N,) uint64 as from `content_rank`.
+        config: The shares; they are met on average.
+
+    Returns:
+        For each split, (N,) bool; all copies of an image are in the same one.
+    """
+    place = rank / 2.0**64
+    test = place < config.test_fraction
+    validation = ~test & (place < config.test_fraction + config.validation_fraction)
+    return {Split.TRAIN: ~test & ~validation, Split.VALIDATION: validation, Split.TEST: test}
+
+
+def blocks(images: UInt8Array, count: int) -> Iterator[slice]:
+    """Slices of at most BLOCK_BYTES of images (but at least one image) that cover `count` rows."""
+    step = max(1, BLOCK_BYTES // max(1, math.prod(images.shape[1:])))
+    for start in range(0, count, step):
+        yield slice(start, min(start + step, count))
+
+
+def _refuse_unusable(spec: DatasetSpec, masks: Masks, data: RawImages) -> None:
+    counts = {str(split): int(mask.sum()) for split, mask in masks.items()}
+    problem = None
+    if len(data.class_names) < 2:
+        problem = f"{len(data.class_names)} class", "at least two classes"
+    elif not all(counts.values()):
+        problem = f"splits of {counts} images", "at least one image in each split"
+    if problem:
+        raise CorruptDataError(
+            spec.title,
+            got=problem[0],
+            wanted=problem[1],
+            remedy="Add images, or raise validation_fraction and test_fraction.",
+        )
 
 
 def content_rank(images: UInt8Array, seed: int) -> np.ndarray:
@@ -107,13 +205,28 @@ def choose_by_rank(rank: np.ndarray, labels: Int64Array, fraction: float) -> np.
     return held_out & ~np.isin(rank, outside)
 
 
-def pixel_statistics(images: UInt8Array) -> tuple[float, float]:
-    """Mean and standard deviation of pixel values scaled to [0, 1], exactly, from counts."""
-    counts = np.bincount(images.reshape(-1), minlength=256).astype(np.float64)
+def pixel_statistics(images: UInt8Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of pixels scaled to [0, 1], for each channel, from counts.
+
+    Args:
+        images: (N, C, H, W) uint8.
+
+    Returns:
+        C means and C standard deviations; a channel of one value has the deviation 1 / 255, so
+        that dividing by it is possible.
+    """
+    channels = images.shape[1]
+    counts = np.zeros((channels, 256))
+    for rows in blocks(images, len(images)):
+        for channel in range(channels):
+            pixels = images[rows, channel].reshape(-1)
+            counts[channel] += np.bincount(pixels, minlength=256)
     values = np.arange(256) / 255
-    mean = float((counts * values).sum() / counts.sum())
-    variance = float((counts * (values - mean) ** 2).sum() / counts.sum())
-    return mean, variance**0.5
+    share = counts / counts.sum(1, keepdims=True)
+    mean = share @ values
+    variance = (share * (values - mean[:, None]) ** 2).sum(1)
+    std = np.where(variance > 0, variance**0.5, 1 / 255)
+    return tuple(mean.tolist()), tuple(std.tolist())
 
 
 def recover_directory(target: Path) -> None:

@@ -10,7 +10,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-from components.datasets.base import Arrays
+from components.datasets.base import Arrays, HoldOutConfig, ReadRequest
 from components.datasets.fashion_mnist import FILES, read_raw
 from components.datasets.idx import write_idx
 from components.datasets.prepare import choose_by_rank, content_rank
@@ -19,9 +19,11 @@ SHARE = 0.1
 
 
 def main(source: Path, out: Path) -> None:
-    """Write the four files and print the sums that fashion_mnist.py states."""
+    """Write the four files and print the sums that fashion_mnist_sample.py states."""
     out.mkdir(parents=True, exist_ok=True)
-    for part, names in zip(read_raw(source, FILES), (FILES[:2], FILES[2:]), strict=True):
+    whole = read_raw(ReadRequest(source, HoldOutConfig(), source), FILES)
+    assert whole.test
+    for part, names in zip((whole.train, whole.test), (FILES[:2], FILES[2:]), strict=True):
         chosen = choose_by_rank(content_rank(part.images, seed=0), part.labels, SHARE)
         small = Arrays(part.images[chosen], part.labels[chosen])
         images = write_idx(small.images[:, 0])

@@ -1,49 +1,140 @@
-"""Bring a dataset up to date, falling back, loudly, to the bundled sample."""
+"""Bring a dataset up to date, publish its card, and compare it with the champion's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from components.datasets import DATASETS
+from components.datasets.drift import DriftConfig, drift_between
+from components.datasets.prepared import ImageCard, PreparedDataset, load
 from components.errors import DataUnavailableError
-from components.jobs.context import JobContext
-from components.versioning.dvc import DatasetVersion
+from components.jobs.context import JobContext, registered_model
+from components.params import check, load_params
+from components.tracking import data_card, figures
+from components.tracking.base import (
+    CHAMPION,
+    CONTACT_SHEET,
+    DATA_CARD,
+    DATASETS_EXPERIMENT,
+    DatasetInput,
+    RunSpec,
+    RunStatus,
+    Tag,
+)
+from components.versioning.command import OnLine
+from components.versioning.versions import DatasetVersion
 
 
 @dataclass(frozen=True)
 class DataOutcome:
-    """The dataset a night works with; `warning` says loudly when it is a stand-in."""
+    """The dataset a night works with.
+
+    Attributes:
+        dataset: Its version.
+        skipped: Why nothing had to be done, if so.
+        warnings: What a person must not overlook, such as a stand-in or a shift.
+        card_url: Where its card is shown.
+    """
 
     dataset: DatasetVersion
     skipped: str | None
-    warning: str | None
+    warnings: tuple[str, ...]
+    card_url: str
 
 
-def refresh(context: JobContext, name: str, on_line: Callable[[str], None]) -> DataOutcome:
+def refresh(context: JobContext, name: str, on_line: OnLine) -> DataOutcome:
     """Reproduce the dataset's stages.
+
+    When no source answers, the version that is here already is used, and failing that the
+    dataset's bundled stand-in; both with a warning.
 
     Args:
         context: Settings decide where the workspace is.
-        name: Key in the catalog of datasets.
+        name: A dataset of the catalog or a person's own.
         on_line: Receives DVC's output.
 
     Raises:
         DataError: If the data are bad, or unreachable and without a stand-in.
+        TrackingError: If the card cannot be published.
     """
-    try:
-        dataset, reason = context.workspace.reproduce(name, on_line), None
-    except DataUnavailableError as error:
-        fallback = DATASETS.get(name).fallback
-        if fallback is None:
-            raise
-        dataset, reason = context.workspace.reproduce(fallback, on_line), str(error)
-    warning = None
+    dataset, warnings = _reach(context, name, on_line)
     if dataset.sample:
         count = sum(dataset.counts.values())
-        warning = f"THIS IS THE BUNDLED SAMPLE ({dataset.name}, {count:,} images), not {name}."
+        sample = f"THIS IS THE BUNDLED SAMPLE ({dataset.name}, {count:,} images), not {name}."
         if dataset.name == name:
-            warning = f"THIS IS A BUNDLED SAMPLE ({count:,} images), as asked for."
-        warning += f" {reason}" if reason else ""
+            sample = f"THIS IS A BUNDLED SAMPLE ({count:,} images), as asked for."
+        warnings = [" ".join([sample, *warnings])]
+    warnings += _drift_warnings(context, dataset)
     skipped = None if dataset.ran else f"version {dataset.version[:8]} is up to date"
-    return DataOutcome(dataset, skipped, warning)
+    return DataOutcome(dataset, skipped, tuple(warnings), publish_card(context, dataset))
+
+
+def _reach(context: JobContext, name: str, on_line: OnLine) -> tuple[DatasetVersion, list[str]]:
+    workspace = context.workspace
+    try:
+        return workspace.reproduce(name, on_line), []
+    except DataUnavailableError as error:
+        if present := workspace.current(name):
+            version = present.version[:8]
+            return present, [f"The source is away; using version {version} from before. {error}"]
+        fallback = workspace.datasets().spec(name).fallback
+        if fallback is None:
+            raise
+        return workspace.reproduce(fallback, on_line), [str(error)]
+
+
+def _drift_warnings(context: JobContext, dataset: DatasetVersion) -> list[str]:
+    """Whether the data have moved away from those the champion was trained on."""
+    champion = context.registry.by_alias(registered_model(dataset.name), CHAMPION)
+    trained_on = champion.tags.get(Tag.DATASET_VERSION) if champion else None
+    if champion is None or trained_on in (None, dataset.version):
+        return []
+    known = {r.version: r.card for r in context.workspace.ledger.records(dataset.name)}
+    old, new = known.get(str(trained_on)), known.get(dataset.version)
+    if not isinstance(old, ImageCard) or not isinstance(new, ImageCard):
+        return []
+    section = load_params(context.settings.params_file).get("drift") or {}
+    limits = check(DriftConfig, section, "params.yaml: drift")
+    moved = drift_between(old, new).exceeded(limits)
+    since = f"the data that champion version {champion.version} was trained on"
+    return [f"Data drift against {since}: {'; '.join(moved)}."] if moved else []
+
+
+def publish_card(context: JobContext, dataset: DatasetVersion) -> str:
+    """Show a version's card in the tracking server, once, and return its address.
+
+    Raises:
+        TrackingError: If the server refuses.
+    """
+    tracker, print_ = context.tracker, f"{dataset.name}-{dataset.version}"
+    found = tracker.find(DATASETS_EXPERIMENT, print_)
+    if found and found.status is RunStatus.FINISHED:
+        return found.url
+    counts = {str(split): count for split, count in dataset.counts.items()}
+    tags = {
+        **context.tags(),
+        Tag.DATASET: dataset.name,
+        Tag.DATASET_VERSION: dataset.version,
+        Tag.SOURCE: dataset.source,
+        Tag.SAMPLE: str(dataset.sample).lower(),
+    }
+    if dataset.change:
+        tags[Tag.CHANGE] = str(dataset.change)
+    spec = RunSpec(
+        experiment=DATASETS_EXPERIMENT,
+        name=f"{dataset.name}-{dataset.version[:8]}",
+        fingerprint=print_,
+        params={"dataset": dataset.name, "version": dataset.version},
+        tags={str(key): value for key, value in tags.items()},
+        dataset=DatasetInput(dataset.name, dataset.version, dataset.source, counts),
+    )
+    run = tracker.start(spec)
+    prepared = load(dataset.directory)
+    if isinstance(prepared, PreparedDataset):
+        tracker.log_figure(run.run_id, CONTACT_SHEET, figures.contact_sheet(prepared))
+    change = str(dataset.change) if dataset.change else None
+    text = data_card.markdown(prepared.card, dataset.version, dataset.source, change)
+    tracker.log_text(run.run_id, DATA_CARD, text)
+    tracker.log_text(run.run_id, "dataset.json", prepared.card.model_dump_json(indent=2))
+    tracker.log_metrics(run.run_id, {f"{split}_examples": n for split, n in counts.items()}, step=0)
+    tracker.finish(run.run_id, RunStatus.FINISHED)
+    return run.url

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from components.datasets.base import Split, load_prepared
+from components.datasets.base import Split
 from components.datasets.device_loader import DeviceSplit, to_device
+from components.datasets.prepared import load_prepared
 from components.errors import MissingMetricError, PromotionError
 from components.evaluation.classification import Subject, evaluate_classifier
 from components.evaluation.report import EvaluationReport
@@ -23,7 +24,7 @@ from components.tracking.base import (
     TrackedRun,
 )
 from components.training.precision import pick_device
-from components.versioning.dvc import DatasetVersion
+from components.versioning.versions import DatasetVersion
 
 CANDIDATE_REPORT = "evaluation/candidate.json"
 CHAMPION_REPORT = "evaluation/champion.json"
@@ -52,8 +53,9 @@ def evaluate(context: JobContext, run: TrackedRun, data: DatasetVersion) -> Eval
         reason = f"version {version.version} was evaluated on this data before"
         return EvaluationOutcome(run, champion, reason)
     prepared, device = load_prepared(data.directory), pick_device()
-    test = to_device(prepared.splits[Split.TEST], prepared.mean, prepared.std, device)
-    subject = Subject(f"run {run.run_id}", data.name, data.version, prepared.class_names)
+    card = prepared.card
+    test = to_device(prepared.splits[Split.TEST], card.mean, card.std, device)
+    subject = Subject(f"run {run.run_id}", data.name, data.version, card.class_names)
     model = context.registry.load_run(run.run_id).to(device)
     report, probabilities = evaluate_classifier(model, test, subject)
     _store(context, run, report, probabilities, test)

@@ -25,7 +25,7 @@ from components.jobs.records import (
 from components.promotion.decision import PromotionDecision, decide
 from components.promotion.ledger import AlphaLedger, reserve
 from components.tracking.base import CHAMPION, PREVIOUS, ModelVersion, Tag, TrackedRun
-from components.versioning.dvc import DatasetVersion
+from components.versioning.versions import DatasetVersion
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from uuid import uuid4
 import numpy as np
 import torch
 
-from components.datasets import DATASETS
-from components.datasets.base import PreparedDataset, Split, load_prepared
+from components.datasets.base import Split
 from components.datasets.device_loader import to_device
+from components.datasets.prepared import PreparedDataset, load_prepared
 from components.fingerprint import fingerprint
 from components.jobs.context import JobContext
 from components.models import MODELS
@@ -33,7 +33,7 @@ from components.tracking.base import (
 from components.training.classifier import TrainConfig, TrainResult, train_classifier
 from components.training.precision import describe_device, pick_device
 from components.training.reporting import EpochMetrics, Reporter
-from components.versioning.dvc import DatasetVersion
+from components.versioning.versions import DatasetVersion
 
 EXAMPLE_IMAGES = 8
 
@@ -179,11 +179,11 @@ def _train_run(
     progress: Reporter,
 ) -> None:
     prepared, device = load_prepared(data.directory), pick_device()
-    shape = DATASETS.get(data.name).image_shape
+    card = prepared.card
     torch.manual_seed(config.seed)
-    net = MODELS.get(model)(shape, len(prepared.class_names)).to(device)
+    net = MODELS.get(model)(card.image_shape, len(card.class_names)).to(device)
     train_split, validation = (
-        to_device(prepared.splits[split], prepared.mean, prepared.std, device)
+        to_device(prepared.splits[split], card.mean, card.std, device)
         for split in (Split.TRAIN, Split.VALIDATION)
     )
     reporter = _TrackingReporter(context.tracker, run.run_id, progress)
@@ -209,6 +209,6 @@ def _record(
     tracker.log_figure(run_id, LEARNING_CURVES, figures.learning_curves(result.history))
     pictures = prepared.splits[Split.VALIDATION].images[:EXAMPLE_IMAGES]
     example = (pictures / 255).astype(np.float32)
-    deployable = Deployable(net.cpu(), prepared.mean, prepared.std).eval()
+    deployable = Deployable(net.cpu(), prepared.card.mean, prepared.card.std).eval()
     tracker.log_model(run_id, deployable, example)
     tracker.finish(run_id, RunStatus.FINISHED)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -14,18 +16,18 @@ class Deployable(nn.Module):
 
     Args:
         net: From (B, C, H, W) normalised float32 to (B, classes) scores.
-        mean: Mean of the training pixels scaled to [0, 1].
-        std: Their standard deviation, positive.
+        mean: Of the training pixels scaled to [0, 1], one for each channel.
+        std: Their standard deviations, positive.
     """
 
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, net: nn.Module, mean: float, std: float) -> None:
+    def __init__(self, net: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         self.net = net
-        self.register_buffer("mean", torch.tensor(mean))
-        self.register_buffer("std", torch.tensor(std))
+        self.register_buffer("mean", torch.tensor(mean).reshape(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).reshape(-1, 1, 1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Scores (B, classes) for images (B, C, H, W) float32 in [0, 1]."""

@@ -20,6 +20,9 @@ MODEL_ARTIFACT = "model"
 LEARNING_CURVES = "learning_curves.png"
 CONFUSION_MATRIX = "confusion_matrix.png"
 WORST_MISTAKES = "worst_mistakes.png"
+DATASETS_EXPERIMENT = "datasets"
+DATA_CARD = "card.md"
+CONTACT_SHEET = "contact_sheet.png"
 
 
 class Tag(StrEnum):
@@ -30,6 +33,7 @@ class Tag(StrEnum):
     DATASET_VERSION = PREFIX + "dataset_version"
     SAMPLE = PREFIX + "sample"
     SOURCE = PREFIX + "source"
+    CHANGE = PREFIX + "change"
     MODEL = PREFIX + "model"
     SEED = PREFIX + "seed"
     DEVICE = PREFIX + "device"

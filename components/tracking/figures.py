@@ -8,13 +8,15 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from components.datasets.base import UInt8Array
+from components.datasets.base import Split, UInt8Array
+from components.datasets.prepared import PreparedDataset
 from components.evaluation.report import EvaluationReport, confusion_matrix
 from components.training.reporting import EpochMetrics
 
 TRAIN_COLOUR, VALIDATION_COLOUR = "#9aa5b1", "#1f6feb"
 WORST = 24
 COLUMNS = 8
+SHEET_CLASSES = 10
 
 
 def learning_curves(history: Sequence[EpochMetrics]) -> Figure:
@@ -31,6 +33,23 @@ def learning_curves(history: Sequence[EpochMetrics]) -> Figure:
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.spines[["top", "right"]].set_visible(False)
         axis.legend(frameon=False)
+    return figure
+
+
+def contact_sheet(prepared: PreparedDataset) -> Figure:
+    """A row of training images for each of up to SHEET_CLASSES classes, evenly chosen."""
+    names, train = prepared.card.class_names, prepared.splits[Split.TRAIN]
+    chosen = np.unique(np.linspace(0, len(names) - 1, SHEET_CLASSES).round().astype(int))
+    figure = Figure(figsize=(1.1 * COLUMNS + 1.6, 1.1 * len(chosen)), layout="constrained")
+    grid = figure.subplots(len(chosen), COLUMNS, squeeze=False)
+    for row, label in zip(grid, chosen, strict=True):
+        row[0].text(-0.15, 0.5, names[label], transform=row[0].transAxes, ha="right", va="center")
+        indices = np.flatnonzero(train.labels == label)[:COLUMNS]
+        for axis, index in zip(row, indices, strict=False):
+            picture = np.asarray(train.images[index]).transpose(1, 2, 0).squeeze()
+            axis.imshow(picture, cmap="gray", vmin=0, vmax=255)
+    for axis in figure.axes:
+        axis.set_axis_off()
     return figure
 
 

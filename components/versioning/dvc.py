@@ -1,4 +1,4 @@
-"""The DVC workspace in the state directory, driven through DVC's command line."""
+"""The DVC workspace in the state directory: datasets brought up to date, version by version."""
 
 from __future__ import annotations
 
@@ -6,205 +6,316 @@ import fcntl
 import json
 import os
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
+import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-import components.errors
 from components.datasets import DATASETS
-from components.datasets.base import SOURCE_FILE, DatasetSpec, Split, load_prepared
-from components.datasets.stage import data_config
+from components.datasets.base import SOURCE_FILE, DatasetSpec, ObjectReader
+from components.datasets.image_folder import ImageFolderConfig, describe_source
+from components.datasets.prepared import load, read_card
+from components.datasets.sections import OWN_FILE, Datasets
 from components.errors import DataError, VersioningError
-from components.settings import ERROR_FILE_VARIABLE, PREFIX, PROJECT_ROOT, Settings
+from components.settings import PROJECT_ROOT, REFRESH_VARIABLE, Settings
+from components.versioning.command import Dvc, OnLine
+from components.versioning.objects import S3Settings, open_store
+from components.versioning.versions import (
+    DatasetChange,
+    DatasetVersion,
+    VersionLedger,
+    VersionRecord,
+    compare_listings,
+    read_listing,
+)
 
-VERSION_LEDGER = "dataset-versions.jsonl"
-RUNNING = re.compile(r"^Running stage '(?P<stage>[^']+)'", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class DatasetVersion:
-    """A prepared dataset as it stands in the workspace.
-
-    Attributes:
-        name: Key in the catalog.
-        version: DVC's md5 of the prepared folder.
-        source: Where the raw files came from.
-        sample: True for a bundled stand-in.
-        counts: Images per split.
-        directory: The prepared folder.
-        ran: Stages that had to run to get here; empty when nothing changed.
-    """
-
-    name: str
-    version: str
-    source: str
-    sample: bool
-    counts: Mapping[Split, int]
-    directory: Path
-    ran: tuple[str, ...] = ()
+RUNNING = re.compile(r"^Running stage '(?:[^']*:)?(?P<stage>[^':]+)'", re.MULTILINE)
+MAIN, OPTIONAL, OWN = "dvc.yaml", "data/optional/dvc.yaml", "data/own/dvc.yaml"
+KEPT_FOLDERS = 2  # of each dataset; older versions come back from DVC's cache when asked for
 
 
 class DvcWorkspace:
     """Runs the stages of dvc.yaml in `$NIGHTFORGE_HOME/workspace`.
 
-    The clone is only read: dvc.yaml, params.yaml and the sources that the stages depend on are
-    mirrored into the workspace, where DVC sees when one of them changes.
+    The clone is only read: the pipelines, the parameters and the sources that the stages depend
+    on are mirrored into the workspace, where DVC sees when one of them changes. A person's own
+    datasets have a pipeline of their own there.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._root = settings.workspace
+        self.settings = settings
+        self.root = settings.workspace
+        self.dvc = Dvc(self.root, settings)
+        self.ledger = VersionLedger(settings.home)
 
-    def reproduce(self, name: str, on_line: Callable[[str], None] = print) -> DatasetVersion:
+    def datasets(self) -> Datasets:
+        """The catalog's datasets and a person's own.
+
+        Raises:
+            ConfigError: If a section names a dataset that does not exist.
+        """
+        return Datasets(self.settings.params_file, self.settings.home / OWN_FILE)
+
+    def objects(self, url: str) -> ObjectReader:
+        """Open an s3:// address with this installation's endpoint."""
+        return open_store(url, S3Settings.of(self.settings))
+
+    def reproduce(
+        self, name: str, on_line: OnLine = print, *, again: bool = False
+    ) -> DatasetVersion:
         """Bring a dataset up to date.
 
         Args:
-            name: Key in the catalog.
+            name: Key in the catalog, or a person's own dataset.
             on_line: Receives DVC's output, line by line.
+            again: Ask the source again, even if nothing here has changed.
 
         Raises:
             DataError: What the fetch or prepare stage found; what was there before is intact.
             VersioningError: If DVC itself fails.
         """
-        spec = DATASETS.get(name)
-        with self._one_at_a_time():
-            return self._reproduce(spec, on_line)
+        spec = self.datasets().spec(name)
+        with self.lock():
+            self.synchronise()
+            self._describe_own(name)
+            restored = self._restore(name)
+            target = self.stage("prepare", name)
+            if again:
+                target_again = ["repro", "--force", "--single-item", self.stage("fetch", name)]
+                self.dvc.run(target_again, on_line, {REFRESH_VARIABLE: "1"})
+            output = self.dvc.run(["repro", target], on_line)
+            ran = tuple(match["stage"] for match in RUNNING.finditer(output))
+            if restored and not ran:
+                ran = ("restored from the DVC cache",)
+            return self._version(spec, ran)
+
+    def current(self, name: str) -> DatasetVersion | None:
+        """The version this workspace holds, as DVC's cache has it; None if there is none yet.
+
+        Nothing is fetched: this is what remains usable when the sources are away.
+        """
+        spec = self.datasets().spec(name)
+        with self.lock():
+            self.synchronise()
+            if self._locked(name) is None:
+                return None
+            try:
+                self.dvc.run(["checkout", "--force", self.stage("prepare", name)])
+                return self._version(spec, ())
+            except (DataError, VersioningError):
+                return None
+
+    def checkout(self, name: str, version: str) -> Path:
+        """A folder with an earlier version, given by the first characters of its md5.
+
+        Raises:
+            UnknownKeyError: If the ledger has no such version.
+            VersioningError: If DVC's cache lacks it.
+        """
+        record = self.ledger.find(name, version)
+        with self.lock():
+            self.synchronise()
+            folder = self.version_folder(name, record.version)
+            if not folder.exists():
+                self.dvc.run(["checkout", str(self.pointer(record).relative_to(self.root))])
+        load(folder)
+        return folder
 
     @contextmanager
-    def _one_at_a_time(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
+        """One user of the workspace at a time."""
         # DVC's own --wait-for-lock does not wait for the locks of single outputs.
-        lock = self._settings.ensure_home() / "workspace.lock"
+        lock = self.settings.ensure_home() / "workspace.lock"
         with lock.open("w") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             yield
 
-    def _reproduce(self, spec: DatasetSpec, on_line: Callable[[str], None]) -> DatasetVersion:
-        name = spec.name
-        self._synchronise()
-        restored = self._restore(name)
-        error_file = self._root / ".stage-error.json"
-        error_file.unlink(missing_ok=True)
-        target = f"prepare@{name}"
-        code, output = self._dvc(["--wait-for-lock", "repro", target], on_line, error_file)
-        if code != 0:
-            raise _stage_error(error_file) or _dvc_error(target, code, output)
-        directory = self._folder("prepared", name)
-        prepared = load_prepared(directory)
-        ran = tuple(match["stage"] for match in RUNNING.finditer(output))
-        source = self._source(name)
-        version = DatasetVersion(
-            name=name,
-            version=self._locked_md5(target),
-            source=f"DVC cache, from {source}" if restored and not ran else source,
-            sample=spec.sample,
-            counts={split: prepared.count(split) for split in Split},
-            directory=directory,
-            ran=ran or (("restored from the DVC cache",) if restored else ()),
-        )
-        self._remember(version)
-        return version
+    def stage(self, kind: str, name: str) -> str:
+        """DVC's name of a dataset's stage, as `dvc repro` takes it."""
+        pipeline = self.pipeline(name)
+        stage = f"{kind}@{name}"
+        return stage if pipeline == MAIN else f"{pipeline}:{stage}"
 
-    def _folder(self, kind: str, name: str) -> Path:
-        return self._root / "data" / kind / name
+    def pipeline(self, name: str) -> str:
+        """The pipeline file, relative to the workspace, that has the dataset's stages."""
+        if name not in DATASETS:
+            return OWN
+        return OPTIONAL if DATASETS.get(name).optional else MAIN
+
+    def folder(self, kind: str, name: str) -> Path:
+        """Where the stages leave a dataset; `kind` is raw or prepared."""
+        return self.root / "data" / kind / name
+
+    def version_folder(self, name: str, version: str) -> Path:
+        """Where one version stays as it is."""
+        return self.root / "data" / "versions" / name / version
+
+    def pointer(self, record: VersionRecord) -> Path:
+        """The .dvc file by which DVC reaches a version; written if need be."""
+        folder = self.version_folder(record.name, record.version)
+        path = folder.with_name(folder.name + ".dvc")
+        out = {"md5": f"{record.version}.dir", "hash": "md5", "path": folder.name}
+        _write(path, yaml.safe_dump({"outs": [out]}, sort_keys=False).encode())
+        return path
+
+    def synchronise(self) -> None:
+        """Mirror pipelines, parameters and sources into the workspace.
+
+        Raises:
+            ConfigError: If a dataset's section is wrong.
+        """
+        datasets = self.datasets()
+        for path in sorted((PROJECT_ROOT / "components" / "datasets").glob("*.py")):
+            _write(self.root / path.relative_to(PROJECT_ROOT), path.read_bytes())
+        for pipeline in (MAIN, OPTIONAL):
+            _write(self.root / pipeline, (PROJECT_ROOT / pipeline).read_bytes())
+        sections = {name: datasets.config(name).section() for name in datasets}
+        # DVC refuses a parameter it cannot find: here the defaults are filled in.
+        _write(self.root / "params.yaml", _yaml({"data": _chosen(sections, DATASETS)}))
+        _write(self.root / OWN_FILE, _yaml(_chosen(sections, datasets.own)))
+        if datasets.own:
+            _write(self.root / OWN, _own_pipeline(list(datasets.own)))
+        if not (self.root / ".dvc" / "config").exists():
+            self.dvc.run(["init", "--no-scm", "--force", "--quiet"])
+
+    def _describe_own(self, name: str) -> None:
+        """Leave a listing of an own dataset's source, on which its fetch stage depends."""
+        if name in DATASETS:
+            return
+        config = self.datasets().config(name).fetch
+        assert isinstance(config, ImageFolderConfig)
+        lines = "\n".join(describe_source(config, self.objects))
+        _write(self.root / "data" / "manifests" / f"{name}.txt", lines.encode("utf-8"))
 
     def _restore(self, name: str) -> bool:
         """Bring back a deleted output from the cache; True if that was needed and worked."""
-        folders = [self._folder(kind, name) for kind in ("raw", "prepared")]
-        if all(folder.exists() for folder in folders) or not (self._root / "dvc.lock").exists():
+        folders = [self.folder(kind, name) for kind in ("raw", "prepared")]
+        if all(folder.exists() for folder in folders) or self._locked(name) is None:
             return False
-        code, _ = self._dvc(["--wait-for-lock", "checkout", f"fetch@{name}", f"prepare@{name}"])
-        return code == 0 and all(folder.exists() for folder in folders)
+        try:
+            self.dvc.run(["checkout", self.stage("fetch", name), self.stage("prepare", name)])
+        except VersioningError:
+            return False  # then the stages run again
+        return all(folder.exists() for folder in folders)
 
-    def _synchronise(self) -> None:
-        for path in sorted((PROJECT_ROOT / "components" / "datasets").glob("*.py")):
-            _mirror(path, self._root / path.relative_to(PROJECT_ROOT))
-        _mirror(PROJECT_ROOT / "dvc.yaml", self._root / "dvc.yaml")
-        _write(self._root / "params.yaml", self._data_params())
-        if not (self._root / ".dvc" / "config").exists():
-            code, output = self._dvc(["init", "--no-scm", "--force", "--quiet"])
-            if code != 0:
-                raise _dvc_error("init", code, output)
+    def _locked(self, name: str) -> dict[str, Any] | None:
+        """The entries of dvc.lock for the dataset's two stages."""
+        path = self.root / Path(self.pipeline(name)).with_name("dvc.lock")
+        if not path.exists():
+            return None
+        content = yaml.safe_load(path.read_text("utf-8"))
+        if not isinstance(content, dict):
+            return None  # DVC says what is wrong with it
+        stages = content.get("stages") or {}
+        wanted = {kind: stages.get(f"{kind}@{name}") for kind in ("fetch", "prepare")}
+        return None if None in wanted.values() else wanted
 
-    def _data_params(self) -> bytes:
-        """The data section with its defaults filled in: DVC refuses a parameter it cannot find."""
-        path = self._settings.params_file
-        sections = {name: data_config(path, name).model_dump(mode="json") for name in DATASETS}
-        return yaml.safe_dump({"data": sections}, sort_keys=False).encode()
-
-    def _dvc(
-        self,
-        arguments: list[str],
-        on_line: Callable[[str], None] | None = None,
-        error_file: Path | None = None,
-    ) -> tuple[int, str]:
-        environment = {
-            **os.environ,
-            "DVC_NO_ANALYTICS": "1",
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-            # Not the mirrored sources in the workspace, whatever a relative entry may say.
-            "PYTHONPATH": str(PROJECT_ROOT),
-            PREFIX + "HOME": str(self._settings.home),
-        }
-        if self._settings.data_dir:
-            environment[PREFIX + "DATA_DIR"] = str(self._settings.data_dir)
-        if error_file:
-            environment[ERROR_FILE_VARIABLE] = str(error_file)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dvc", *arguments],
-            cwd=self._root,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
+    def _version(self, spec: DatasetSpec, ran: tuple[str, ...]) -> DatasetVersion:
+        name, locked = spec.name, self._locked(spec.name)
+        assert locked
+        raw, version = (_output(locked[kind]) for kind in ("fetch", "prepare"))
+        prepared = self.folder("prepared", name)
+        load(prepared)
+        card, source = read_card(prepared), self._source(name)
+        record = VersionRecord(
+            name=name,
+            version=version,
+            raw=raw,
+            first_seen=datetime.now(UTC).isoformat(timespec="seconds"),
+            source=source,
+            own=name not in DATASETS,
+            card=card,
+            section=self.datasets().config(name).section(),
+            lock=locked,
         )
-        assert process.stdout is not None
-        lines = []
-        with process:
-            for line in process.stdout:
-                lines.append(line)
-                if on_line and line.strip():
-                    on_line(line.rstrip())
-        return process.returncode, "".join(lines)
-
-    def _locked_md5(self, stage: str) -> str:
-        lock: dict[str, Any] = yaml.safe_load((self._root / "dvc.lock").read_text("utf-8"))
-        md5: str = lock["stages"][stage]["outs"][0]["md5"]
-        return md5.removesuffix(".dir")
+        change = self._change(record)
+        self.ledger.add([record])
+        self.pointer(record)
+        folder = self._keep(record, prepared)
+        return DatasetVersion(name, version, source, spec.sample, card.counts, folder, ran, change)
 
     def _source(self, name: str) -> str:
-        path = self._folder("raw", name) / SOURCE_FILE
-        source: str = json.loads(path.read_text("utf-8"))["source"]
-        return source
+        path = self.folder("raw", name) / SOURCE_FILE
+        if path.exists():
+            source: str = json.loads(path.read_text("utf-8"))["source"]
+            return source
+        known = self.ledger.records(name)
+        return known[-1].source if known else "unknown"
 
-    def _remember(self, version: DatasetVersion) -> None:
-        ledger = self._settings.home / VERSION_LEDGER
-        known = ledger.read_text("utf-8") if ledger.exists() else ""
-        if f'"{version.version}"' in known:
-            return
-        entry = {
-            "name": version.name,
-            "version": version.version,
-            "source": version.source,
-            "counts": dict(version.counts),
-            "first_seen": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        with ledger.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(entry) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+    def _change(self, record: VersionRecord) -> DatasetChange | None:
+        known = self.ledger.records(record.name)
+        if not record.own or not known or known[-1].version == record.version:
+            return None
+        cache = self.root / ".dvc" / "cache"
+        old, new = read_listing(cache, known[-1].raw), read_listing(cache, record.raw)
+        if old is None or new is None:
+            return None
+        images = [
+            {path.removeprefix("images/"): md5 for path, md5 in listing.items() if "/" in path}
+            for listing in (old, new)
+        ]
+        return compare_listings(known[-1].version, *images)
+
+    def _keep(self, record: VersionRecord, prepared: Path) -> Path:
+        """Give a version a folder of its own: hard links, since stages replace and never write."""
+        folder = self.version_folder(record.name, record.version)
+        if not _same_files(prepared, folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            staging = folder.with_name(folder.name + ".new")
+            shutil.rmtree(staging, ignore_errors=True)
+            staging.mkdir(parents=True)
+            for file in prepared.iterdir():
+                os.link(file, staging / file.name)
+            os.rename(staging, folder)
+        folder.touch()
+        folders = sorted(
+            (path for path in folder.parent.iterdir() if path.is_dir()),
+            key=lambda path: path.stat().st_mtime,
+        )
+        for old in folders[:-KEPT_FOLDERS]:
+            shutil.rmtree(old)
+        return folder
 
 
-def _mirror(source: Path, target: Path) -> None:
-    _write(target, source.read_bytes())
+def _same_files(one: Path, other: Path) -> bool:
+    """Whether two folders hold links to the same files; not so once DVC has healed one of them."""
+    if not other.is_dir():
+        return False
+    nodes = [{(p.name, p.stat().st_ino) for p in folder.iterdir()} for folder in (one, other)]
+    return nodes[0] == nodes[1]
+
+
+def _output(stage: dict[str, Any]) -> str:
+    md5: str = stage["outs"][0]["md5"]
+    return md5.removesuffix(".dir")
+
+
+def _chosen(sections: dict[str, Any], names: Any) -> dict[str, Any]:
+    return {name: sections[name] for name in names}
+
+
+def _yaml(content: dict[str, Any]) -> bytes:
+    return yaml.safe_dump(content, sort_keys=False).encode()
+
+
+def _own_pipeline(names: list[str]) -> bytes:
+    """The optional datasets' pipeline with other names, another module and the sources' listing."""
+    text = (PROJECT_ROOT / OPTIONAL).read_text("utf-8")
+    text = text.replace(
+        "components/datasets/${item.dataset}.py", "components/datasets/image_folder.py"
+    )
+    pipeline = yaml.safe_load(text)
+    for kind, stage in pipeline["stages"].items():
+        stage["matrix"]["dataset"] = names
+        file = OWN_FILE
+        stage["params"] = [{file: [f"${{item.dataset}}.{kind}"]}]
+        if kind == "fetch":
+            stage["deps"].append("data/manifests/${item.dataset}.txt")
+    return _yaml(pipeline)
 
 
 def _write(target: Path, content: bytes) -> None:
@@ -214,23 +325,3 @@ def _write(target: Path, content: bytes) -> None:
     temporary = target.with_name(target.name + ".tmp")
     temporary.write_bytes(content)
     os.replace(temporary, target)
-
-
-def _stage_error(path: Path) -> DataError | None:
-    if not path.exists():
-        return None
-    kind, subject, got, wanted, remedy = json.loads(path.read_text("utf-8"))
-    error: DataError = getattr(components.errors, kind)(
-        subject, got=got, wanted=wanted, remedy=remedy
-    )
-    return error
-
-
-def _dvc_error(target: str, code: int, output: str) -> VersioningError:
-    lines = [line.strip() for line in output.splitlines() if line.startswith("ERROR")]
-    return VersioningError(
-        f"dvc {target}",
-        got=f"exit status {code} ({' '.join(lines)[-300:] or 'no message'})",
-        wanted="exit status 0",
-        remedy="Run the same command in the workspace folder to see more.",
-    )

@@ -82,11 +82,14 @@ def test_the_readme_tree_matches_the_disk() -> None:
 
 
 def test_the_catalog_params_and_dvc_name_the_same_datasets() -> None:
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
     params = load_params(ROOT / "params.yaml")
-    for stage in stages.values():
-        assert stage["matrix"]["dataset"] == list(DATASETS)
+    for path, optional in (("dvc.yaml", False), ("data/optional/dvc.yaml", True)):
+        stages = yaml.safe_load((ROOT / path).read_text("utf-8"))["stages"]
+        names = [name for name in DATASETS if DATASETS.get(name).optional == optional]
+        for stage in stages.values():
+            assert stage["matrix"]["dataset"] == names
     assert list(params["data"]) == list(DATASETS)
+    assert [DATASETS.get(name).name for name in DATASETS] == list(DATASETS)
 
 
 def test_every_setting_is_documented() -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from components.datasets.base import DataConfig, FetchRequest, RawFile
-from components.datasets.fetch import fetch_gzip_files
+from components.datasets.base import DownloadConfig, FetchRequest, RawFile
+from components.datasets.fetch import fetch_files
 
 
-def request_below(root: Path, config: DataConfig, data_dir: Path | None = None) -> FetchRequest:
+def request_below(root: Path, config: DownloadConfig, data_dir: Path | None = None) -> FetchRequest:
     """A request with all its folders below `root` and a fresh destination."""
     destination = root / "staging"
     destination.mkdir(parents=True, exist_ok=True)
     for file in destination.iterdir():
         file.unlink()
     return FetchRequest(
+        name="toy",
         config=config,
         data_dir=data_dir,
         samples=root / "samples",
@@ -28,5 +29,5 @@ def request_below(root: Path, config: DataConfig, data_dir: Path | None = None) 
 
 if __name__ == "__main__":
     url, folder, *pairs = sys.argv[1:]
-    files = [RawFile(*pair) for pair in zip(pairs[::2], pairs[1::2], strict=True)]
-    print(fetch_gzip_files(request_below(Path(folder), DataConfig(urls=(url,))), files, "Toy"))
+    files = [RawFile(*pair, payload=True) for pair in zip(pairs[::2], pairs[1::2], strict=True)]
+    print(fetch_files(request_below(Path(folder), DownloadConfig(urls=(url,))), files, "Toy"))

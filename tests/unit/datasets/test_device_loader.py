@@ -14,7 +14,9 @@ N = 23
 def split() -> DeviceSplit:
     """Image i is filled with i, so that images can be told apart."""
     images = np.broadcast_to(np.arange(N, dtype=np.uint8)[:, None, None, None], (N, 1, 4, 6))
-    return to_device(Arrays(images, np.arange(N, dtype=np.int64)), 0.25, 0.5, torch.device("cpu"))
+    return to_device(
+        Arrays(images, np.arange(N, dtype=np.int64)), (0.25,), (0.5,), torch.device("cpu")
+    )
 
 
 def generator(seed: int) -> torch.Generator:
@@ -23,7 +25,7 @@ def generator(seed: int) -> torch.Generator:
 
 def test_the_copy_is_whole_and_does_not_share_memory() -> None:
     arrays = Arrays(np.ones((3, 1, 2, 2), np.uint8), np.array([0, 1, 2], np.int64))
-    split = to_device(arrays, 0.5, 0.5, torch.device("cpu"))
+    split = to_device(arrays, (0.5,), (0.5,), torch.device("cpu"))
     arrays.images[...] = 7
     arrays.labels[...] = 7
     assert split.images.dtype == torch.uint8
@@ -36,7 +38,7 @@ def test_normalising_gives_the_training_data_mean_zero_and_deviation_one() -> No
     images = np.random.default_rng(0).integers(0, 256, (50, 1, 8, 8)).astype(np.uint8)
     mean, std = (images / 255).mean(), (images / 255).std()
     labels = np.zeros(50, np.int64)
-    split = to_device(Arrays(images, labels), mean, std, torch.device("cpu"))
+    split = to_device(Arrays(images, labels), (mean,), (std,), torch.device("cpu"))
     got = split.normalised(split.images)
     assert got.dtype == torch.float32
     assert np.allclose(got.numpy(), (images / 255 - mean) / std, atol=1e-5)

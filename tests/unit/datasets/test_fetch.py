@@ -17,7 +17,7 @@ from fetching_child import request_below
 from loopback_server import FileServer, Seen
 
 from components.datasets import fetch
-from components.datasets.base import SOURCE_FILE, DataConfig, FetchRequest, RawFile
+from components.datasets.base import SOURCE_FILE, DownloadConfig, FetchRequest, RawFile
 from components.errors import (
     ChecksumError,
     ConfigError,
@@ -31,7 +31,9 @@ PAYLOADS = {
     "one.gz": random.Random(1).randbytes(300_000),
     "two.gz": random.Random(2).randbytes(50_000),
 }
-FILES = [RawFile(name, hashlib.sha256(data).hexdigest()) for name, data in PAYLOADS.items()]
+FILES = [
+    RawFile(name, hashlib.sha256(data).hexdigest(), payload=True) for name, data in PAYLOADS.items()
+]
 PACKED = {name: gzip.compress(data, 6, mtime=0) for name, data in PAYLOADS.items()}
 CLOSED_PORT = "http://127.0.0.1:9"
 
@@ -65,11 +67,11 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def run(request: FetchRequest) -> str:
-    return fetch.fetch_gzip_files(request, FILES, "Toy")
+    return fetch.fetch_files(request, FILES, "Toy")
 
 
 def from_urls(root: Path, *urls: str) -> FetchRequest:
-    return request_below(root, DataConfig(urls=urls, timeout=20))
+    return request_below(root, DownloadConfig(urls=urls, timeout=20))
 
 
 # Sources and their order
@@ -78,14 +80,14 @@ def from_urls(root: Path, *urls: str) -> FetchRequest:
 def test_what_is_present_and_good_is_kept_with_its_source(tmp_path: Path) -> None:
     present_in(tmp_path)
     named = folder_with(tmp_path / "named", PACKED)
-    request = request_below(tmp_path, DataConfig(), named)
+    request = request_below(tmp_path, DownloadConfig(), named)
     assert run(request) == "long ago"
     assert content(request.destination) == PACKED
 
 
 def test_the_folder_a_person_named_comes_before_configured_ones(tmp_path: Path) -> None:
     named, other = (folder_with(tmp_path / name, PACKED) for name in ("named", "other"))
-    request = request_below(tmp_path, DataConfig(folders=(str(other),)), named)
+    request = request_below(tmp_path, DownloadConfig(folders=(str(other),)), named)
     assert run(request) == str(named)
     assert content(request.destination) == PACKED
 
@@ -93,13 +95,13 @@ def test_the_folder_a_person_named_comes_before_configured_ones(tmp_path: Path) 
 def test_a_folder_without_all_files_is_passed_over(tmp_path: Path) -> None:
     half = folder_with(tmp_path / "half", {"one.gz": PACKED["one.gz"]})
     full = folder_with(tmp_path / "full", PACKED)
-    request = request_below(tmp_path, DataConfig(folders=(str(half), str(full))))
+    request = request_below(tmp_path, DownloadConfig(folders=(str(half), str(full))))
     assert run(request) == str(full)
 
 
 def test_folders_come_before_addresses(tmp_path: Path, server: FileServer) -> None:
     folder = folder_with(tmp_path / "folder", PACKED)
-    config = DataConfig(folders=(str(folder),), urls=(server.url,))
+    config = DownloadConfig(folders=(str(folder),), urls=(server.url,))
     assert run(request_below(tmp_path, config)) == str(folder)
     assert server.seen == []
 
@@ -111,7 +113,7 @@ def test_addresses_are_tried_in_order_and_named(tmp_path: Path, server: FileServ
 
 
 def test_no_answer_names_every_source_and_the_remedy(tmp_path: Path) -> None:
-    config = DataConfig(folders=("/nowhere",), urls=(CLOSED_PORT,))
+    config = DownloadConfig(folders=("/nowhere",), urls=(CLOSED_PORT,))
     with pytest.raises(DataUnavailableError) as caught:
         run(request_below(tmp_path, config))
     assert "/nowhere" in caught.value.got
@@ -123,12 +125,12 @@ def test_no_answer_names_every_source_and_the_remedy(tmp_path: Path) -> None:
 
 def test_no_source_at_all_says_so(tmp_path: Path) -> None:
     with pytest.raises(DataUnavailableError, match="no source at all"):
-        run(request_below(tmp_path, DataConfig()))
+        run(request_below(tmp_path, DownloadConfig()))
 
 
 def test_an_address_that_is_none_is_refused_as_configuration() -> None:
     with pytest.raises(ConfigError):
-        check(DataConfig, {"urls": ["example.org/files"]}, "params.yaml: data.toy")
+        check(DownloadConfig, {"urls": ["example.org/files"]}, "params.yaml: data.toy")
 
 
 # Damage
@@ -143,7 +145,9 @@ def test_a_wrong_sum_names_file_and_both_sums_and_changes_nothing(
     folder = folder_with(tmp_path / "bad", server.files)
     present = folder_with(tmp_path / "present", {"mine": b"kept"})
     config = (
-        DataConfig(folders=(str(folder),)) if by == "folder" else DataConfig(urls=(server.url,))
+        DownloadConfig(folders=(str(folder),))
+        if by == "folder"
+        else DownloadConfig(urls=(server.url,))
     )
     with pytest.raises(ChecksumError) as caught:
         run(request_below(tmp_path, config))
@@ -151,7 +155,7 @@ def test_a_wrong_sum_names_file_and_both_sums_and_changes_nothing(
     assert "two.gz" in caught.value.subject
     assert source in caught.value.subject
     assert hashlib.sha256(b"something else").hexdigest() in caught.value.got
-    assert FILES[1].sha256 in caught.value.wanted
+    assert FILES[1].digest in caught.value.wanted
     assert str(tmp_path / "quarantine") in caught.value.remedy
     assert list(content(tmp_path / "quarantine").values()) == [bad]
     assert content(present) == {"mine": b"kept"}
@@ -161,7 +165,7 @@ def test_a_wrong_sum_names_file_and_both_sums_and_changes_nothing(
 def test_a_wrong_source_is_never_passed_over_for_the_next(tmp_path: Path) -> None:
     bad = folder_with(tmp_path / "bad", {**PACKED, "one.gz": gzip.compress(b"x")})
     good = folder_with(tmp_path / "good", PACKED)
-    config = DataConfig(folders=(str(bad), str(good)))
+    config = DownloadConfig(folders=(str(bad), str(good)))
     with pytest.raises(ChecksumError):
         run(request_below(tmp_path, config))
 
@@ -170,7 +174,7 @@ def test_a_truncated_file_is_kept_aside_and_refused(tmp_path: Path) -> None:
     cut = PACKED["one.gz"][:-20]
     folder = folder_with(tmp_path / "cut", {**PACKED, "one.gz": cut})
     with pytest.raises(CorruptDataError, match=r"one\.gz"):
-        run(request_below(tmp_path, DataConfig(folders=(str(folder),))))
+        run(request_below(tmp_path, DownloadConfig(folders=(str(folder),))))
     assert content(tmp_path / "quarantine") == {"one.gz.bad": cut}
 
 
@@ -181,7 +185,7 @@ def test_what_is_present_and_damaged_is_fetched_again(
     flipped[25_000] ^= 1
     present_in(tmp_path, {**PACKED, "two.gz": bytes(flipped)})
     good = folder_with(tmp_path / "good", PACKED)
-    request = request_below(tmp_path, DataConfig(folders=(str(good),)))
+    request = request_below(tmp_path, DownloadConfig(folders=(str(good),)))
     assert run(request) == str(good)
     assert content(request.destination) == PACKED
     assert content(tmp_path / "quarantine") == {"two.gz.bad": bytes(flipped)}
@@ -195,7 +199,7 @@ def test_files_without_a_readable_source_are_fetched_again(tmp_path: Path, sourc
     if source is not None:
         (present / SOURCE_FILE).write_text(source, encoding="utf-8")
     good = folder_with(tmp_path / "good", PACKED)
-    assert run(request_below(tmp_path, DataConfig(folders=(str(good),)))) == str(good)
+    assert run(request_below(tmp_path, DownloadConfig(folders=(str(good),)))) == str(good)
 
 
 # Downloads
@@ -277,7 +281,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def kill_when(root: Path, server: FileServer, condition: Callable[[], bool]) -> None:
     """Start a real process that fetches, and SIGKILL it as soon as `condition` holds."""
-    sums = [word for file in FILES for word in (file.name, file.sha256)]
+    sums = [word for file in FILES for word in (file.name, file.digest)]
     script = Path(__file__).with_name("fetching_child.py")
     child = subprocess.Popen(
         [sys.executable, str(script), server.url, str(root), *sums],

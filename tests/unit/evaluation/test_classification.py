@@ -34,7 +34,7 @@ def split(n: int, labels: list[int] | None = None, seed: int = 0) -> DeviceSplit
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (n, 1, 3, 3)).astype(np.uint8)
     drawn = np.array(labels) if labels else rng.integers(0, 4, n)
-    return to_device(Arrays(images, drawn.astype(np.int64)), 0.5, 0.25, torch.device("cpu"))
+    return to_device(Arrays(images, drawn.astype(np.int64)), (0.5,), (0.25,), torch.device("cpu"))
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from components.jobs.records import (
 )
 from components.promotion.decision import PromotionDecision
 from components.tracking.base import CHAMPION, PREVIOUS, Tag, TrackedRun
-from components.versioning.dvc import DatasetVersion
+from components.versioning.versions import DatasetVersion
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from components.jobs.records import (
 )
 from components.tracking import figures
 from components.tracking.base import CHAMPION, PREVIOUS, TrackedRun
-from components.versioning.dvc import DatasetVersion
+from components.versioning.versions import DatasetVersion
 
 
 @pytest.fixture(scope="module")

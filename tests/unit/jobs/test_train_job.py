@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from components.datasets.base import CARD
+from components.datasets.prepared import CARD
 from components.errors import ConfigError, CorruptDataError, NonFiniteLossError, UnknownKeyError
 from components.jobs.context import FlowRunRef, JobContext, git_commit, registered_model
 from components.jobs.evaluate import evaluate
@@ -21,7 +21,7 @@ from components.tracking.base import CHAMPION, RunStatus, Tag
 from components.tracking.memory import MemoryRegistry, MemoryTracker
 from components.training.classifier import TrainConfig
 from components.training.reporting import EpochMetrics, Reporter, SilentReporter
-from components.versioning.dvc import DatasetVersion
+from components.versioning.versions import DatasetVersion
 
 CONFIG = TrainConfig(epochs=3, batch_size=512, lr=0.1)
 SHORT = CONFIG.model_copy(update={"epochs": 1})
@@ -216,7 +216,7 @@ def test_a_loss_that_is_not_finite_closes_the_run_as_failed_with_the_reason(
 ) -> None:
     folder = Path(shutil.copytree(data.directory, tmp_path / "tiny deviation"))
     card = json.loads((folder / CARD).read_text("utf-8"))
-    (folder / CARD).write_text(json.dumps(card | {"std": 1e-300}), encoding="utf-8")
+    (folder / CARD).write_text(json.dumps(card | {"std": [1e-300]}), encoding="utf-8")
     with pytest.raises(NonFiniteLossError):
         run(context, replace(data, directory=folder))
     (closed,) = context.tracker._runs.values()

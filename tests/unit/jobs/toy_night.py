@@ -11,16 +11,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from components.datasets.base import Arrays, DataConfig, load_prepared
-from components.datasets.fashion_mnist import SAMPLE
+from components.datasets.base import Arrays, HoldOutConfig, RawImages
+from components.datasets.fashion_mnist import CLASS_NAMES
+from components.datasets.fashion_mnist_sample import SPEC
 from components.datasets.prepare import prepare
+from components.datasets.prepared import load_prepared
 from components.jobs.context import JobContext
 from components.jobs.evaluate import evaluate
 from components.jobs.gate import GateOutcome, PromoteOutcome, gate, promote, register
 from components.settings import Settings
 from components.tracking.base import DatasetInput, RunSpec, RunStatus, TrackedRun
 from components.tracking.memory import MemoryRegistry, MemoryTracker
-from components.versioning.dvc import DatasetVersion
+from components.versioning.versions import DatasetVersion
 
 NAME, CLASSES, TEST = "toy", 10, 500
 MODEL = "toy-classifier"
@@ -40,8 +42,9 @@ def images(n: int, salt: int) -> Arrays:
 
 def toy_data(folder: Path, version: str = "a" * 32) -> DatasetVersion:
     folder.mkdir()
-    spec = replace(SAMPLE, name=NAME, read=lambda raw: (images(100, 1), images(TEST, 2)))
-    prepare(spec, DataConfig(), folder, folder)
+    raw = RawImages(CLASS_NAMES, images(100, 1), images(TEST, 2))
+    spec = replace(SPEC, name=NAME, read=lambda request: raw)
+    prepare(spec, HoldOutConfig(), folder, folder)
     counts = {split: len(a.labels) for split, a in load_prepared(folder).splits.items()}
     return DatasetVersion(NAME, version, "nowhere", True, counts, folder)
 

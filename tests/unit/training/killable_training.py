@@ -23,7 +23,7 @@ def split(n: int, seed: int) -> DeviceSplit:
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (n, 1, 12, 12)).astype(np.uint8)
     labels = rng.integers(0, 4, n)
-    return to_device(Arrays(images, labels), 0.5, 0.25, torch.device("cpu"))
+    return to_device(Arrays(images, labels), (0.5,), (0.25,), torch.device("cpu"))
 
 
 class AskingSplit(DeviceSplit):

@@ -12,19 +12,21 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.datasets.base import SOURCE_FILE, Split, load_prepared
-from components.datasets.fashion_mnist import SAMPLE_FILES
+from components.datasets.base import SOURCE_FILE, Split
+from components.datasets.fashion_mnist_sample import FILES as SAMPLE_FILES
+from components.datasets.prepared import load_prepared
 from components.errors import ChecksumError, DataUnavailableError, UnknownKeyError, VersioningError
 from components.jobs.context import JobContext
 from components.jobs.data import refresh
 from components.settings import PROJECT_ROOT, Settings
 from components.tracking.memory import MemoryRegistry, MemoryTracker
-from components.versioning.dvc import VERSION_LEDGER, DatasetVersion, DvcWorkspace
+from components.versioning.dvc import DvcWorkspace
+from components.versioning.versions import VERSION_LEDGER, DatasetVersion
 
 NAME = "fashion_mnist_sample"
 SAMPLES = PROJECT_ROOT / "data" / "samples" / "fashion_mnist"
-SAMPLE_PARAMS = {"folders": [], "urls": [], "validation_fraction": 0.1, "seed": 0}
-NOWHERE = SAMPLE_PARAMS | {"urls": ["http://127.0.0.1:9/"]}
+SAMPLE_PARAMS = {"prepare": {"validation_fraction": 0.1, "seed": 0}}
+NOWHERE = {"fetch": {"urls": ["http://127.0.0.1:9/"]}}
 BOTH = (f"fetch@{NAME}", f"prepare@{NAME}")
 
 pytestmark = pytest.mark.slow
@@ -97,11 +99,11 @@ def test_an_unchanged_run_runs_nothing_and_is_remembered_once(place: Place) -> N
 def test_deleted_data_are_restored_from_the_cache(place: Place) -> None:
     shutil.rmtree(place.data)
     again = place.again()
-    assert again.source == "DVC cache, from bundled sample"
+    assert again.source == "bundled sample"
     assert again.version == place.first.version
     assert again.ran == ("restored from the DVC cache",)
     assert load_prepared(again.directory).count(Split.TRAIN) == 5400
-    assert place.again().source == "bundled sample"
+    assert place.again().ran == ()
 
 
 @pytest.mark.parametrize("kind", ["raw", "prepared"])
@@ -120,7 +122,7 @@ def test_other_parameters_give_another_version_and_the_old_ones_the_old(
     place: Place, tmp_path: Path
 ) -> None:
     params = tmp_path / "params.yaml"
-    section = SAMPLE_PARAMS | {"validation_fraction": 0.2}
+    section = {"prepare": {"validation_fraction": 0.2}}
     params.write_text(yaml.safe_dump({"data": {NAME: section}}), encoding="utf-8")
     other = place.again(params_file=params)
     assert other.version != place.first.version
@@ -144,7 +146,7 @@ def test_wrong_sums_in_a_persons_folder_are_refused_and_nothing_is_touched(place
             DvcWorkspace(settings).reproduce("fashion_mnist", place.said.append)
         assert SAMPLE_FILES[0].name in caught.value.subject
         assert str(SAMPLES) in caught.value.subject
-        assert SAMPLE_FILES[0].sha256 in caught.value.got
+        assert SAMPLE_FILES[0].digest in caught.value.got
         assert {folder: snapshot(folder) for folder in kept} == kept
         assert snapshot(place.first.directory) == before
     finally:
@@ -160,10 +162,11 @@ def test_an_unreachable_dataset_falls_back_to_the_sample_loudly(place: Place) ->
     outcome = refresh(context, "fashion_mnist", place.said.append)
     assert outcome.dataset.name == NAME
     assert outcome.dataset.sample
-    assert "THIS IS THE BUNDLED SAMPLE" in outcome.warning
-    assert "not fashion_mnist" in outcome.warning
-    assert "http://127.0.0.1:9/" in outcome.warning
-    assert str(caught.value) in outcome.warning
+    (warning,) = outcome.warnings
+    assert "THIS IS THE BUNDLED SAMPLE" in warning
+    assert "not fashion_mnist" in warning
+    assert "http://127.0.0.1:9/" in warning
+    assert str(caught.value) in warning
     assert outcome.skipped == f"version {place.first.version[:8]} is up to date"
 
 
@@ -171,7 +174,7 @@ def test_a_sample_that_was_asked_for_is_still_called_a_sample(place: Place) -> N
     tracker = MemoryTracker()
     context = JobContext(place.settings, tracker, MemoryRegistry(tracker))
     outcome = refresh(context, NAME, place.said.append)
-    assert "THIS IS A BUNDLED SAMPLE (7,000 images), as asked for." in outcome.warning
+    assert "THIS IS A BUNDLED SAMPLE (7,000 images), as asked for." in outcome.warnings[0]
     assert outcome.skipped is not None
 
 
@@ -186,7 +189,7 @@ def test_a_failing_dvc_says_which_target(place: Place, tmp_path: Path) -> None:
     settings.workspace.mkdir(parents=True)
     shutil.copytree(place.settings.workspace / ".dvc", settings.workspace / ".dvc")
     (settings.workspace / "dvc.lock").write_text("not a lock", encoding="utf-8")
-    with pytest.raises(VersioningError, match=f"dvc prepare@{NAME}"):
+    with pytest.raises(VersioningError, match=f"dvc repro prepare@{NAME}"):
         DvcWorkspace(settings).reproduce(NAME, place.said.append)
 
 

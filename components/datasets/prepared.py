@@ -1,0 +1,176 @@
+"""The prepared form of a dataset on disk: a card and arrays that load memory-mapped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from components.datasets.base import Arrays, Split, Tensors, Unreadable
+from components.errors import CorruptDataError
+
+CARD = "dataset.json"
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Card(BaseModel):
+    """What dataset.json states about any prepared dataset."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    licence: str
+    homepage: str
+    sample: bool
+    counts: dict[Split, int]
+
+
+class ImageCard(Card):
+    """What dataset.json states about images.
+
+    Attributes:
+        mean: Of the training pixels scaled to [0, 1], one for each channel.
+        std: Their standard deviations.
+        duplicates: Training images that are there more than once, byte for byte.
+        shared_with_test: Training images left out because the test part has them as well.
+        unreadable: Files left out.
+    """
+
+    kind: Literal["images"] = "images"
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    counts_per_class: dict[Split, tuple[int, ...]]
+    mean: tuple[Finite, ...]
+    std: tuple[Positive, ...]
+    duplicates: int
+    shared_with_test: int
+    unreadable: tuple[Unreadable, ...]
+
+
+class TensorCard(Card):
+    """What dataset.json states about a generated problem; `truth` is what it was made from."""
+
+    kind: Literal["tensors"] = "tensors"
+    feature_width: int
+    target_width: int
+    truth: dict[str, Any]
+
+
+AnyCard = Annotated[ImageCard | TensorCard, Field(discriminator="kind")]
+_CARD: TypeAdapter[ImageCard | TensorCard] = TypeAdapter(AnyCard)
+
+
+@dataclass(frozen=True)
+class PreparedDataset:
+    """Prepared images, memory-mapped; see `components.datasets.prepare`."""
+
+    card: ImageCard
+    splits: Mapping[Split, Arrays]
+
+    def count(self, split: Split) -> int:
+        """Number of images in `split`."""
+        return len(self.splits[split].labels)
+
+
+@dataclass(frozen=True)
+class PreparedTensors:
+    """A prepared problem, in memory."""
+
+    card: TensorCard
+    splits: Mapping[Split, Tensors]
+
+
+def read_card(directory: Path) -> ImageCard | TensorCard:
+    """The card of a prepared dataset.
+
+    Raises:
+        CorruptDataError: If it is missing or is no card.
+    """
+    try:
+        return _CARD.validate_json((directory / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _corrupt(directory, error) from None
+
+
+def load(directory: Path) -> PreparedDataset | PreparedTensors:
+    """Open any prepared dataset; images are mapped, not read.
+
+    Raises:
+        CorruptDataError: If a file is missing or contradicts the card.
+    """
+    card = read_card(directory)
+    try:
+        if isinstance(card, ImageCard):
+            return PreparedDataset(card, {s: _load_images(directory, s, card) for s in Split})
+        return PreparedTensors(card, {s: _load_tensors(directory, s, card) for s in Split})
+    except (OSError, ValueError, EOFError) as error:
+        raise _corrupt(directory, error) from None
+
+
+def load_prepared(directory: Path) -> PreparedDataset:
+    """Open prepared images without reading them.
+
+    Args:
+        directory: A folder written by `components.datasets.prepare.prepare`.
+
+    Raises:
+        CorruptDataError: If a file is missing or contradicts the card, or the data are no images.
+    """
+    prepared = load(directory)
+    if not isinstance(prepared, PreparedDataset):
+        raise CorruptDataError(
+            f"dataset {prepared.card.name}",
+            got="tensors of a generated problem",
+            wanted="images with class labels",
+            remedy="Choose an image dataset for this model.",
+        )
+    return prepared
+
+
+def _corrupt(directory: Path, error: Exception) -> CorruptDataError:
+    return CorruptDataError(
+        f"prepared dataset {directory}",
+        got=" ".join(str(error).split()) or type(error).__name__,
+        wanted="the arrays and the card that the prepare stage wrote",
+        remedy="Delete the folder and run the data flow again.",
+    )
+
+
+def _load_images(directory: Path, split: Split, card: ImageCard) -> Arrays:
+    images = _load_array(directory / f"{split}_images.npy", np.uint8, mapped=True)
+    labels = _load_array(directory / f"{split}_labels.npy", np.int64, mapped=False)
+    n = card.counts.get(split)
+    if images.shape != (n, *card.image_shape) or labels.shape != (n,):
+        raise ValueError(f"{split} images {images.shape} and labels {labels.shape}, card says {n}")
+    if n and not (labels.min() >= 0 and labels.max() < len(card.class_names)):
+        raise ValueError(f"{split} labels outside 0..{len(card.class_names) - 1}")
+    if not len(card.mean) == len(card.std) == card.image_shape[0]:
+        raise ValueError(f"{len(card.mean)} means for images {card.image_shape}")
+    return Arrays(images, labels)
+
+
+def _load_tensors(directory: Path, split: Split, card: TensorCard) -> Tensors:
+    features = _load_array(directory / f"{split}_features.npy", np.float32, mapped=False)
+    targets = _load_array(directory / f"{split}_targets.npy", np.float32, mapped=False)
+    n = card.counts.get(split)
+    if features.shape != (n, card.feature_width) or targets.shape != (n, card.target_width):
+        raise ValueError(f"{split} {features.shape} and {targets.shape}, card says {n}")
+    return Tensors(features, targets)
+
+
+def _load_array(path: Path, dtype: type[np.generic], *, mapped: bool) -> np.ndarray:
+    # Not np.load, which would also open archives.
+    if mapped:
+        array: np.ndarray = np.lib.format.open_memmap(path, mode="r")
+    else:
+        with path.open("rb") as stream:
+            array = np.lib.format.read_array(stream, allow_pickle=False)
+    if array.dtype != dtype:
+        raise ValueError(f"{path.name} is not an array of {dtype.__name__}")
+    return array
