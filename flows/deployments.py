@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from prefect import Flow
@@ -17,11 +19,14 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.schedules import Schedule
 from prefect.types.entrypoint import EntrypointType
 from prefect.workers.process import ProcessWorker
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from components.params import Tree, check, load_params
+from components.catalog import unknown_key
+from components.params import Tree, check, load_params, profile_names
+from components.promotion.policy import PromotionParams
 from components.settings import Settings
 from flows.data import data
+from flows.parameters import checked_parameters
 from flows.pipeline import nightly
 from flows.probes import POOL
 from flows.tasks import PROMOTION_LIMIT
@@ -36,6 +41,22 @@ class ScheduleConfig(BaseModel):
     cron: str = Field("0 2 * * *", description="Minute, hour, day of month, month, day of week")
     timezone: str = Field("UTC", description="Name of the time zone, as in Europe/Berlin")
     active: bool = Field(False, description="Whether the schedule is switched on at first")
+
+    @field_validator("cron")
+    @classmethod
+    def _is_cron(cls, value: str) -> str:
+        try:
+            CronSchedule(cron=value)
+        except ValidationError:
+            raise ValueError("five fields of cron, such as '0 2 * * *'") from None
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_timezone(cls, value: str) -> str:
+        if value not in zoneinfo.available_timezones():
+            raise ValueError("the name of a time zone, such as Europe/Berlin")
+        return value
 
 
 @dataclass(frozen=True)
@@ -63,9 +84,23 @@ class DeploymentSpec:
 
     def parameters(self, tree: Mapping[str, Any]) -> Tree:
         """The flow's parameters out of a tree shaped like params.yaml."""
-        known = self.flow.parameters.properties
-        own = {key: value for key, value in tree.get(self.own, {}).items() if key in known}
+        own = {key: value for key, value in tree.get(self.own, {}).items() if key in self.own_keys}
         return own | {section: tree[section] for section in self.sections if section in tree}
+
+    @property
+    def own_keys(self) -> set[str]:
+        """The parameters whose values stand in the section `own`."""
+        return set(self.flow.parameters.properties) - set(self.sections)
+
+    def check(self, tree: Mapping[str, Any], where: str) -> None:
+        """Validate what this flow takes from a tree shaped like params.yaml.
+
+        Raises:
+            ConfigError: For an unusable value.
+        """
+        places = dict.fromkeys(self.own_keys, f"{where}: {self.own}.")
+        values = self.parameters(tree)
+        checked_parameters(self.flow, values, lambda key: places.get(key, f"{where}: ") + key)
 
 
 DEPLOYMENTS: dict[str, DeploymentSpec] = {
@@ -78,14 +113,45 @@ DEPLOYMENTS: dict[str, DeploymentSpec] = {
 }
 
 
+def checked_params(path: Path) -> Tree:
+    """params.yaml, once all its sections and profiles were found usable by those who read them.
+
+    Only the names in the section `data` are left to the data step, which owns them.
+
+    Raises:
+        ConfigError: For an unknown name or an unusable value.
+    """
+    tree = load_params(path)
+    _check_sections(tree, path.name)
+    for profile in profile_names(path):
+        _check_sections(load_params(path, profile), f"{path.name} with profile {profile}")
+    return tree
+
+
+def _check_sections(tree: Tree, where: str) -> None:
+    check(PromotionParams, tree.get("promotion", {}), f"{where}: promotion")
+    check(ScheduleConfig, tree.get("schedule", {}), f"{where}: schedule")
+    for section in {spec.own for spec in DEPLOYMENTS.values()}:
+        takers = [spec for spec in DEPLOYMENTS.values() if spec.own == section]
+        known = set[str]().union(*(spec.own_keys for spec in takers))
+        for key in tree.get(section, {}):
+            if key not in known:
+                raise unknown_key(f"key in {where}: {section}", str(key), known)
+    for spec in DEPLOYMENTS.values():
+        spec.check(tree, where)
+
+
 def register_all(settings: Settings) -> None:
     """Create or update everything a night needs on the Prefect server.
 
     Schedules belong to the people who edit them in the UI: they are set only when a deployment
     is first created.
+
+    Raises:
+        ConfigError: If params.yaml is not usable; nothing is registered then.
     """
-    tree = load_params(settings.params_file)
-    schedule = check(ScheduleConfig, tree.get("schedule") or {}, "params.yaml: schedule")
+    tree = checked_params(settings.params_file)
+    schedule = ScheduleConfig.model_validate(tree.get("schedule", {}))
     with get_client(sync_client=True) as client:
         _ensure_pool(client)
         client.upsert_global_concurrency_limit_by_name(PROMOTION_LIMIT, 1)

@@ -39,6 +39,8 @@ class PromotionParams(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _complete_with_default(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
         default, models = values.get("default") or {}, values.get("models") or {}
         if not isinstance(default, dict) or not isinstance(models, dict):
             return values
