@@ -13,7 +13,7 @@ from components.errors import MissingMetricError, PromotionError
 from components.evaluation.classification import Subject, evaluate_classifier
 from components.evaluation.report import EvaluationReport
 from components.jobs.context import JobContext, registered_model
-from components.jobs.records import stored_decision
+from components.jobs.records import standing_decision
 from components.tracking import figures
 from components.tracking.base import (
     CHAMPION,
@@ -48,7 +48,7 @@ def evaluate(context: JobContext, run: TrackedRun, data: DatasetVersion) -> Eval
     name = registered_model(data.name)
     champion = context.registry.by_alias(name, CHAMPION)
     version = context.registry.version_of_run(name, run.run_id)
-    if version and stored_decision(version, data.version):
+    if version and standing_decision(version, data.version, context.policy(name)):
         reason = f"version {version.version} was evaluated on this data before"
         return EvaluationOutcome(run, champion, reason)
     prepared, device = load_prepared(data.directory), pick_device()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -23,6 +24,10 @@ class PromotionPolicy(BaseModel):
     recall_margin: Share = Field(0.03, description="How far the recall of a class may fall")
     latency_budget_ms: float = Field(25.0, gt=0, description="Milliseconds for one image")
     size_budget_mb: float = Field(100.0, gt=0, description="Megabytes of weights")
+
+    def digest(self) -> str:
+        """16 hexadecimal digits that change with any of the numbers."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
 
 class PromotionParams(BaseModel):
