@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from components.datasets.base import Split, load_prepared
 from components.datasets.device_loader import DeviceSplit, to_device
-from components.errors import MissingMetricError, PromotionError
+from components.errors import MissingMetricError, PromotionError, TrackingUnavailableError
 from components.evaluation.classification import Subject, evaluate_classifier
 from components.evaluation.report import EvaluationReport
 from components.jobs.context import JobContext, registered_model
@@ -43,7 +43,7 @@ def evaluate(context: JobContext, run: TrackedRun, data: DatasetVersion) -> Eval
 
     Raises:
         PromotionError: If the champion cannot be loaded or evaluated.
-        TrackingError: If the candidate cannot be loaded.
+        TrackingError: If the candidate cannot be loaded, or the server does not answer.
     """
     name = registered_model(data.name)
     champion = context.registry.by_alias(name, CHAMPION)
@@ -87,6 +87,8 @@ def _evaluate_champion(
         model = context.registry.load(champion).to(test.images.device)
         named = Subject(label, subject.dataset, subject.dataset_version, subject.class_names)
         return evaluate_classifier(model, test, named)[0]
+    except TrackingUnavailableError:  # says nothing about the champion; worth another attempt
+        raise
     except Exception as error:
         raise PromotionError(
             f"champion {label}",

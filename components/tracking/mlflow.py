@@ -32,7 +32,7 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking import MlflowClient
 from torch import nn
 
-from components.errors import TrackingError
+from components.errors import TrackingError, TrackingUnavailableError
 from components.tracking.base import (
     MODEL_ARTIFACT,
     DatasetInput,
@@ -46,6 +46,11 @@ PACKAGES = ("torch", "numpy", "mlflow", "prefect", "dvc")
 SYSTEM_METRICS_SECONDS = 5.0
 FIGURE_DPI = 110
 
+# MLflow says so of a server that is out of reach or in trouble; every other code is an answer.
+PASSING_TROUBLE = frozenset(
+    {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED"}
+)
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -58,7 +63,9 @@ def translated(call: Callable[P, R]) -> Callable[P, R]:
         try:
             return call(*args, **kwargs)
         except MlflowException as error:
-            raise TrackingError(
+            passing = error.error_code in PASSING_TROUBLE
+            kind = TrackingUnavailableError if passing else TrackingError
+            raise kind(
                 f"MLflow, {call.__name__.replace('_', ' ')}",
                 got=" ".join(str(error).split())[:300],
                 wanted="an answer from the server",

@@ -12,7 +12,7 @@ from both_services import Services
 from matplotlib.figure import Figure
 from torch import nn
 
-from components.errors import TrackingError
+from components.errors import TrackingError, TrackingUnavailableError
 from components.tracking.base import Tag
 
 EXAMPLE = np.random.default_rng(0).random((2, 1, 4, 4), dtype=np.float32)
@@ -64,7 +64,18 @@ def test_mlflow_lists_only_our_own_runs_as_running(over_mlflow: Services) -> Non
     assert foreign.info.run_id not in ids
 
 
-def test_a_server_that_does_not_answer_is_a_tracking_error(
+def test_what_the_server_says_is_not_there_is_no_passing_trouble(over_mlflow: Services) -> None:
+    run = over_mlflow.run()
+    for call in (over_mlflow.tracker.get, over_mlflow.registry.load_run):
+        with pytest.raises(TrackingError) as caught:
+            call("0" * 32)
+        assert not isinstance(caught.value, TrackingUnavailableError)
+    with pytest.raises(TrackingError) as caught:
+        over_mlflow.tracker.read_text(run.run_id, "none.json")
+    assert not isinstance(caught.value, TrackingUnavailableError)
+
+
+def test_a_server_that_does_not_answer_is_passing_trouble(
     monkeypatch: pytest.MonkeyPatch, over_mlflow: Services
 ) -> None:
     import mlflow
@@ -74,7 +85,7 @@ def test_a_server_that_does_not_answer_is_a_tracking_error(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     before = mlflow.get_tracking_uri()
     try:
-        with pytest.raises(TrackingError, match="nightforge status"):
+        with pytest.raises(TrackingUnavailableError, match="nightforge status"):
             MlflowTracker("http://127.0.0.1:9").find("toy", "f" * 32)
     finally:
         mlflow.set_tracking_uri(before)

@@ -16,7 +16,12 @@ from toy_night import (
     trained,
 )
 
-from components.errors import MissingMetricError, PromotionError, TrackingError
+from components.errors import (
+    MissingMetricError,
+    PromotionError,
+    TrackingError,
+    TrackingUnavailableError,
+)
 from components.jobs.evaluate import CHAMPION_REPORT, evaluate, headline, read_report
 from components.jobs.gate import gate, promote, register
 from components.jobs.records import (
@@ -123,6 +128,22 @@ def test_a_champion_that_does_not_load_stops_the_night_and_stays(context, first,
     with pytest.raises(PromotionError, match=r"toy-classifier version 1"):
         night(context, trained(context, 0.95, "better"), data)
     assert alias(context, CHAMPION) == 1
+
+
+def test_a_server_away_while_the_champion_loads_is_no_incident(context, first, data) -> None:
+    class Away:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(context.registry, name)
+
+        def load(self, version: object) -> None:
+            raise TrackingUnavailableError(
+                "MLflow", got="no answer", wanted="an answer", remedy="Wait."
+            )
+
+    run = trained(context, 0.95, "better")
+    with pytest.raises(TrackingUnavailableError):
+        evaluate(replace(context, registry=Away()), run, data)
+    assert evaluate(context, run, data).champion.version == 1
 
 
 def test_a_candidate_without_a_model_is_a_tracking_error(context, data) -> None:
