@@ -46,6 +46,23 @@ def test_mlflow_shows_parameters_and_dataset(over_mlflow: Services) -> None:
     assert "torch==" in stored.data.tags[Tag.PACKAGES]
 
 
+def test_a_run_killed_right_after_it_was_created_is_completed_when_resumed(
+    over_mlflow: Services,
+) -> None:
+    tracker, spec = over_mlflow.tracker, over_mlflow.spec()
+    client = tracker._client
+    experiment = client.create_experiment(over_mlflow.experiment)
+    left = client.create_run(experiment, tags={str(Tag.FINGERPRINT): spec.fingerprint})
+    found = tracker.find(over_mlflow.experiment, spec.fingerprint)
+    assert (found.run_id, found.params, found.datasets) == (left.info.run_id, {}, ())
+    tracker.resume(found.run_id, spec)
+    stored = client.get_run(left.info.run_id)
+    assert stored.data.params == {"model": "lenet", "training.lr": "0.1", "training.epochs": "3"}
+    assert [given.dataset.digest for given in stored.inputs.dataset_inputs] == ["d" * 32]
+    assert stored.info.run_name == spec.name
+    assert "torch==" in stored.data.tags[Tag.PACKAGES]
+
+
 def test_mlflow_stores_a_figure_as_png(over_mlflow: Services) -> None:
     run = over_mlflow.run()
     over_mlflow.tracker.log_figure(run.run_id, "picture.png", Figure(figsize=(1, 1)))
