@@ -157,21 +157,44 @@ def bench(
 
 
 def _start(settings: Settings) -> Addresses:
-    embedded, started = Embedded(settings), datetime.now(UTC)
+    started = datetime.now(UTC)
     with console.status("starting Prefect, MLflow and a worker"):
-        addresses = embedded.start(lambda name: console.print(f"{name}: ready", highlight=False))
-        try:
-            _connect(settings, addresses)
-            from flows.deployments import register_all
-            from flows.reconcile import close_orphans
+        return Embedded(settings).start(
+            lambda name: console.print(f"{name}: ready", highlight=False),
+            lambda addresses: _prepare(settings, addresses, started),
+        )
 
-            register_all(settings)
-            for line in close_orphans(addresses.mlflow, started):
-                console.print(line, highlight=False)
-        except BaseException:
-            embedded.stop()
-            raise
-    return addresses
+
+def _prepare(settings: Settings, addresses: Addresses, started: datetime) -> None:
+    _connect(settings, addresses)
+    from flows.deployments import register_all
+    from flows.reconcile import close_orphans
+
+    with answering(settings):
+        register_all(settings)
+        for line in close_orphans(addresses.mlflow, started):
+            console.print(line, highlight=False)
+
+
+@contextmanager
+def answering(settings: Settings) -> Iterator[None]:
+    """Turn what the HTTP client of Prefect says of its server into one clear line.
+
+    Raises:
+        ServiceError: If the server cannot be reached, or answers with an error.
+    """
+    import httpx
+
+    try:
+        yield
+    except httpx.HTTPError as error:
+        raise ServiceError(
+            "Prefect's server",
+            got=f"{type(error).__name__} ({' '.join(str(error).split())[:300] or 'no message'})",
+            wanted="an answer",
+            remedy=f"See `nightforge status` and {settings.logs / 'prefect.log'}; "
+            "a run that was started goes on.",
+        ) from error
 
 
 def _connect(settings: Settings, addresses: Addresses) -> None:
@@ -187,7 +210,8 @@ def _connect(settings: Settings, addresses: Addresses) -> None:
 @contextmanager
 def _servers(settings: Settings, *, start: bool) -> Iterator[Addresses]:
     embedded = Embedded(settings)
-    addresses = embedded.addresses()
+    with console.status("waiting for the servers"):
+        addresses = embedded.join()
     if addresses:
         yield addresses
         return
@@ -219,7 +243,7 @@ def _trigger_and_follow(
     from flows.follow import Follower
     from flows.trigger import trigger
 
-    with get_client(sync_client=True) as client:
+    with answering(settings), get_client(sync_client=True) as client:
         started = trigger(client, settings, flow, profile, assignments)
         return Follower(client, started, console).follow()
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from flows.probes import (
     prefect_ready,
     worker_ready,
 )
+from flows.supervision import supervisor_config
 
 FOREIGN_PREFIXES = ("PREFECT_", "MLFLOW_")
 USUAL_PORTS = {"prefect": 4200, "mlflow": 5000}
@@ -64,8 +64,31 @@ class Embedded:
             return None
         return self._read_state()
 
-    def start(self, on_progress: Callable[[str], None]) -> Addresses:
-        """Start the services and wait until each is usable.
+    def join(self) -> Addresses | None:
+        """Where the servers listen, once each is usable; None if they are not up.
+
+        A start or stop that another process has under way is waited for.
+
+        Raises:
+            ServiceError: If a service that should run does not come up.
+        """
+        if not self._run.is_dir():
+            return None
+        with (self._run / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        if addresses := self.addresses():
+            self._await_ready(addresses, lambda name: None)
+        return addresses
+
+    def start(
+        self, on_progress: Callable[[str], None], prepare: Callable[[Addresses], None]
+    ) -> Addresses:
+        """Start the services, wait until each is usable, and prepare them.
+
+        Args:
+            on_progress: Told the name of each service that has become usable.
+            prepare: What belongs to the start, such as registering deployments: nobody who
+                joins uses the servers before it is done, and if it fails they are stopped.
 
         Raises:
             ServiceError: If they run already, a port is taken, or one does not come up.
@@ -91,6 +114,7 @@ class Embedded:
             self._launch(addresses)
             try:
                 self._await_ready(addresses, on_progress)
+                prepare(addresses)
             except BaseException:
                 self._stop_all()
                 raise
@@ -215,7 +239,7 @@ class Embedded:
 
     def _launch(self, addresses: Addresses) -> None:
         config = self._run / "supervisord.conf"
-        config.write_text(_supervisor_config(self._settings, addresses), encoding="utf-8")
+        config.write_text(supervisor_config(self._settings, addresses), encoding="utf-8")
         environment = self.environment(addresses) | {SUPERVISED_VARIABLE: str(self._settings.home)}
         done = subprocess.run(
             [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)],
@@ -288,47 +312,3 @@ def _marked(home: Path) -> Iterator[psutil.Process]:
 def _signal(process: psutil.Process, number: int) -> None:
     with suppress(psutil.NoSuchProcess):
         process.send_signal(number)
-
-
-def _supervisor_config(settings: Settings, addresses: Addresses) -> str:
-    home, host, python = settings.home, addresses.host, sys.executable
-    programs = {
-        "prefect": [
-            *(python, "-m", "prefect", "server", "start"),
-            *(f"--host={host}", f"--port={addresses.prefect_port}"),
-        ],
-        "mlflow": [
-            *(python, "-m", "mlflow", "server"),
-            *(f"--host={host}", f"--port={addresses.mlflow_port}", "--workers=1"),
-            f"--backend-store-uri=sqlite:///{home}/mlflow/mlflow.db",
-            f"--artifacts-destination={home}/mlflow/artifacts",
-        ],
-        "worker": [
-            *(python, "-m", "flows.await_server", f"{addresses.prefect_api}/health"),
-            *(python, "-m", "prefect", "worker", "start"),
-            *(f"--pool={POOL}", "--type=process", "--name=embedded"),
-        ],
-    }
-    sections = [
-        "[supervisord]",
-        f"logfile={settings.logs}/supervisord.log",
-        f"pidfile={home}/run/supervisord.pid",
-        f"childlogdir={settings.logs}",
-        f"directory={home}",
-        "silent=true",
-    ]
-    for name, command in programs.items():
-        sections += [
-            f"[program:{name}]",
-            "command=" + shlex.join(command),
-            f"directory={home}",
-            f"stdout_logfile={settings.logs}/{name}.log",
-            "redirect_stderr=true",
-            "autorestart=true",
-            "startsecs=3",
-            "startretries=4",
-            "stopwaitsecs=12",
-            "stopasgroup=true",
-            "killasgroup=true",
-        ]
-    return "\n".join(sections) + "\n"

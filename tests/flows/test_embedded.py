@@ -9,6 +9,7 @@ import pytest
 from components.settings import Settings
 from flows.embedded import Embedded
 from flows.probes import Addresses
+from tests.flows.conftest import Installation
 
 
 def test_other_servers_of_the_shell_are_not_meant(
@@ -30,4 +31,20 @@ def test_a_path_that_supervisord_cannot_hold_is_refused(tmp_path: Path) -> None:
     from components.errors import StateDirectoryError
 
     with pytest.raises(StateDirectoryError, match="percent"):
-        Embedded(Settings(home=tmp_path / "a%b")).start(lambda name: None)
+        Embedded(Settings(home=tmp_path / "a%b")).start(print, print)
+
+
+@pytest.mark.servers
+def test_a_run_during_a_start_waits_until_all_is_ready(installation: Installation) -> None:
+    starting = installation.start("up")
+    state = installation.home / "run" / "services.json"
+    while not state.exists():  # written while the start is under way
+        assert starting.poll() is None
+    try:
+        assert "Prefect run" in installation.ok(
+            "run", "data", "--set", "dataset=fashion_mnist_sample"
+        )
+        printed, _ = starting.communicate()
+        assert starting.returncode == 0, printed
+    finally:
+        installation.ok("down")
