@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -33,6 +34,7 @@ from flows.probes import (
 )
 from flows.supervision import supervisor_config
 
+SERVICE_VARIABLE = "SUPERVISOR_PROCESS_NAME"  # set by supervisord for what it starts
 FOREIGN_PREFIXES = ("PREFECT_", "MLFLOW_")
 USUAL_PORTS = {"prefect": 4200, "mlflow": 5000}
 START_SECONDS = 180.0
@@ -138,7 +140,7 @@ class Embedded:
         checks = {
             "prefect": (prefect_ready(addresses), addresses.prefect_ui),
             "mlflow": (mlflow_ready(addresses), addresses.mlflow),
-            "worker": (worker_ready(addresses), f"work pool {POOL}"),
+            "worker": (self._worker_ready(addresses), f"work pool {POOL}"),
         }
         return [ServiceStatus(name, ok, detail) for name, (ok, detail) in checks.items()]
 
@@ -219,6 +221,20 @@ class Embedded:
             pass
         return None
 
+    def _worker_ready(self, addresses: Addresses) -> bool:
+        since = self._started("worker")
+        return since is not None and worker_ready(addresses, since)
+
+    def _started(self, service: str) -> datetime | None:
+        """When supervisord started the process of a service that runs now."""
+        supervisor = self._supervisor()
+        with suppress(psutil.NoSuchProcess):
+            for child in supervisor.children() if supervisor else ():
+                with suppress(psutil.Error):  # it may be ending
+                    if child.environ().get(SERVICE_VARIABLE) == service:
+                        return datetime.fromtimestamp(child.create_time(), UTC)
+        return None
+
     def _choose_addresses(self) -> Addresses:
         before, host = self._read_state(), self._settings.host
         ports = {name: getattr(self._settings, f"{name}_port") for name in USUAL_PORTS}
@@ -258,7 +274,11 @@ class Embedded:
             )
 
     def _await_ready(self, addresses: Addresses, on_progress: Callable[[str], None]) -> None:
-        waiting = {"prefect": prefect_ready, "mlflow": mlflow_ready, "worker": worker_ready}
+        waiting: dict[str, Callable[[Addresses], bool]] = {
+            "prefect": prefect_ready,
+            "mlflow": mlflow_ready,
+            "worker": self._worker_ready,
+        }
         deadline = time.monotonic() + START_SECONDS
         log = self._settings.logs / "supervisord.log"
         while waiting:

@@ -7,8 +7,10 @@ import socket
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 POOL = "nightforge"
+WORKER = "embedded"
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,19 @@ def mlflow_ready(addresses: Addresses) -> bool:
     return _answers(url, {"max_results": 1}) is not None
 
 
-def worker_ready(addresses: Addresses) -> bool:
-    """Whether a worker of the pool has reported to the server."""
+def worker_ready(addresses: Addresses, since: datetime) -> bool:
+    """Whether the embedded worker has reported to the server since the given time.
+
+    The server calls a worker online for a while after its last sign of life, dead or not.
+    """
     url = f"{addresses.prefect_api}/work_pools/{POOL}/workers/filter"
     workers = _answers(url, {})
-    return isinstance(workers, list) and any(w.get("status") == "ONLINE" for w in workers)
+    return isinstance(workers, list) and any(
+        worker["name"] == WORKER
+        and worker["status"] == "ONLINE"
+        and datetime.fromisoformat(worker["last_heartbeat_time"]) >= since
+        for worker in workers
+    )
 
 
 def busy(addresses: Addresses) -> bool:

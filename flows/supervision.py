@@ -6,7 +6,7 @@ import shlex
 import sys
 
 from components.settings import Settings
-from flows.probes import POOL, Addresses
+from flows.probes import POOL, WORKER, Addresses
 
 
 def supervisor_config(settings: Settings, addresses: Addresses) -> str:
@@ -26,7 +26,7 @@ def supervisor_config(settings: Settings, addresses: Addresses) -> str:
         "worker": [
             *(python, "-m", "flows.await_server", f"{addresses.prefect_api}/health"),
             *(python, "-m", "prefect", "worker", "start"),
-            *(f"--pool={POOL}", "--type=process", "--name=embedded"),
+            *(f"--pool={POOL}", "--type=process", f"--name={WORKER}"),
         ],
     }
     sections = [

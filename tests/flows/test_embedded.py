@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from components.settings import Settings
 from flows.embedded import Embedded
-from flows.probes import Addresses
+from flows.probes import Addresses, worker_ready
 from tests.flows.conftest import Installation
 
 
@@ -48,3 +50,26 @@ def test_a_run_during_a_start_waits_until_all_is_ready(installation: Installatio
         assert starting.returncode == 0, printed
     finally:
         installation.ok("down")
+
+
+@pytest.mark.servers
+def test_a_killed_worker_is_not_running_although_the_server_still_lists_it(
+    servers: Installation,
+) -> None:
+    embedded = Embedded(Settings(home=servers.home))
+    assert all(service.running for service in embedded.status())
+    supervisor = psutil.Process(int((servers.home / "run" / "supervisord.pid").read_text()))
+    [worker] = [p for p in supervisor.children() if "worker" in p.cmdline()]
+    supervisor.suspend()  # so that it cannot start another one yet
+    worker.kill()
+    try:
+        running = {service.name: service.running for service in embedded.status()}
+    finally:
+        supervisor.resume()
+    assert running == {"prefect": True, "mlflow": True, "worker": False}
+    addresses = embedded.join()
+    assert addresses is not None
+    assert all(service.running for service in embedded.status())
+    before, later = datetime.fromtimestamp(worker.create_time(), UTC), datetime.now(UTC)
+    assert worker_ready(addresses, before)
+    assert not worker_ready(addresses, later + timedelta(minutes=1))
