@@ -17,8 +17,9 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "NIGHTFORGE_"
 SUPERVISED_VARIABLE = PREFIX + "SUPERVISED"
 ERROR_FILE_VARIABLE = PREFIX + "ERROR_FILE"
+MLFLOW_VARIABLE = PREFIX + "MLFLOW_URI"
 # Set by Nightforge for the processes it starts, not by people.
-INTERNAL_VARIABLES = frozenset({SUPERVISED_VARIABLE, ERROR_FILE_VARIABLE})
+INTERNAL_VARIABLES = frozenset({SUPERVISED_VARIABLE, ERROR_FILE_VARIABLE, MLFLOW_VARIABLE})
 
 
 class Settings(BaseModel):
@@ -32,7 +33,7 @@ class Settings(BaseModel):
     mlflow_port: int = Field(0, ge=0, le=65535, description="MLflow port; 0 picks a free one")
     params_file: Path = Field(PROJECT_ROOT / "params.yaml", description="Tunable numbers")
     data_dir: Path | None = Field(None, description="Folder searched for raw dataset files first")
-    mlflow_tracking_uri: str | None = Field(None, description="The MLflow server of a job")
+    mlflow_uri: str | None = Field(None, description="The MLflow server of a job; not for people")
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
@@ -50,9 +51,6 @@ class Settings(BaseModel):
             for name in cls.model_fields
             if environ.get(key := PREFIX + name.upper())
         }
-        # The name that MLflow itself reads, so that one `export` serves both.
-        if "mlflow_tracking_uri" not in values and environ.get("MLFLOW_TRACKING_URI"):
-            values["mlflow_tracking_uri"] = environ["MLFLOW_TRACKING_URI"]
         try:
             settings = cls.model_validate(values)
         except ValidationError as error:

@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 
 from components.errors import PortInUseError, ServiceError, StateDirectoryError
-from components.settings import PREFIX, SUPERVISED_VARIABLE, Settings
+from components.settings import MLFLOW_VARIABLE, PREFIX, SUPERVISED_VARIABLE, Settings
 from flows.probes import (
     POOL,
     Addresses,
@@ -30,6 +30,7 @@ from flows.probes import (
     free,
     mlflow_ready,
     prefect_ready,
+    without_proxies_to,
     worker_ready,
 )
 from flows.supervision import supervisor_config
@@ -149,11 +150,9 @@ class Embedded:
         settings = self._settings
         # What the shell says of other servers, accounts or databases is not for these.
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN_PREFIXES)}
-        direct = ",".join(filter(None, [os.environ.get("NO_PROXY"), addresses.host, "localhost"]))
         environment = {
-            **inherited,
-            "NO_PROXY": direct,
-            "no_proxy": direct,
+            **without_proxies_to(addresses.host, inherited),
+            MLFLOW_VARIABLE: addresses.mlflow,
             PREFIX + "HOME": str(settings.home),
             PREFIX + "PARAMS_FILE": str(settings.params_file),
             "PREFECT_HOME": str(settings.home / "prefect"),
@@ -167,7 +166,6 @@ class Embedded:
             ),
             "PREFECT_WORKER_QUERY_SECONDS": "1",
             "DO_NOT_TRACK": "1",
-            "MLFLOW_TRACKING_URI": addresses.mlflow,
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "HF_HUB_DISABLE_TELEMETRY": "1",

@@ -24,7 +24,8 @@ def test_other_servers_of_the_shell_are_not_meant(
     addresses = Addresses("127.0.0.1", 4200, 5000)
     environment = Embedded(Settings(home=tmp_path)).environment(addresses)
     assert environment["PREFECT_API_URL"] == "http://127.0.0.1:4200/api"
-    assert environment["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:5000"
+    assert Settings.from_environment(environment).mlflow_uri == "http://127.0.0.1:5000"
+    assert "MLFLOW_TRACKING_URI" not in environment
     assert "PREFECT_API_KEY" not in environment
     assert environment["NO_PROXY"] == "example.org,127.0.0.1,localhost"
 
@@ -73,3 +74,11 @@ def test_a_killed_worker_is_not_running_although_the_server_still_lists_it(
     before, later = datetime.fromtimestamp(worker.create_time(), UTC), datetime.now(UTC)
     assert worker_ready(addresses, before)
     assert not worker_ready(addresses, later + timedelta(minutes=1))
+
+
+@pytest.mark.servers
+def test_proxies_of_the_shell_do_not_come_between(servers: Installation) -> None:
+    proxies = {"ALL_PROXY": "socks5://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+    arguments = ["run", "data", "--set", "dataset=fashion_mnist_sample"]
+    done = servers.call(*arguments, **proxies, no_proxy="example.org")
+    assert done.returncode == 0, done.stderr
