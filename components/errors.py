@@ -13,6 +13,7 @@ NightforgeError
 │   ├── NonFiniteLossError      NaN or infinity in a loss
 │   └── CheckpointError         a checkpoint that cannot be read or written
 ├── TrackingError               MLflow refused or lost something
+│   ├── TrackingUnavailableError  MLflow did not answer; it may do so later
 │   └── MissingMetricError      a metric that something relies on is absent
 ├── PromotionError              the registry is not in a state the gate can act on
 └── ServiceError                the embedded servers and the worker
@@ -105,6 +106,10 @@ class CheckpointError(TrainingError):
 
 class TrackingError(NightforgeError):
     """The tracking server or the model registry refused or lost something."""
+
+
+class TrackingUnavailableError(TrackingError):
+    """The tracking server could not be reached or could not answer; it may do so later."""
 
 
 class MissingMetricError(TrackingError):

@@ -14,13 +14,18 @@ from components.errors import ConfigError
 
 M = TypeVar("M", bound=BaseModel)
 Tree = dict[str, Any]
+# A name that is not here would be read by nobody, so it is an error.
+SECTIONS = ("data", "nightly", "training", "promotion", "schedule", "drift")
+# A profile changes the parameters of one run; the other sections are read from the file as it is.
+PROFILE_SECTIONS = ("nightly", "training")
 
 
 def load_params(path: Path, profile: str | None = None) -> Tree:
     """Read `path` and lay the named profile over it.
 
     Raises:
-        ConfigError: If the file is missing, is not YAML, or has no such profile.
+        UnknownKeyError: If there is no such profile, or a section that nobody reads.
+        ConfigError: If the file is missing, is not YAML, or a section is no mapping.
     """
     tree, profiles = _read(path)
     return tree if profile is None else merge(tree, _choose(profiles, profile))
@@ -35,7 +40,21 @@ def load_profile(path: Path, profile: str) -> Tree:
     return _choose(_read(path)[1], profile)
 
 
-def _read(path: Path) -> tuple[Tree, dict[str, Tree]]:
+def profile_names(path: Path) -> list[str]:
+    """The profiles that a file has.
+
+    Raises:
+        ConfigError: As for `load_params`.
+    """
+    return list(_read(path)[1])
+
+
+def load_mapping(path: Path) -> Tree:
+    """Read any YAML file that holds a mapping.
+
+    Raises:
+        ConfigError: If the file is missing, is not YAML, or holds something else.
+    """
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -43,11 +62,29 @@ def _read(path: Path) -> tuple[Tree, dict[str, Tree]]:
         raise ConfigError(
             f"parameters {path}", got=reason, wanted="readable YAML", remedy="Correct the file."
         ) from None
-    tree = _mapping(tree, f"parameters {path}")
+    return _mapping(tree, f"parameters {path}")
+
+
+def _read(path: Path) -> tuple[Tree, dict[str, Tree]]:
+    tree = load_mapping(path)
     profiles = _mapping(tree.pop("profiles", None) or {}, f"profiles in {path}")
-    return tree, {
-        name: _mapping(overlay or {}, f"profile {name} in {path}")
+    return _sections(tree, SECTIONS, str(path)), {
+        str(name): _sections(
+            _mapping(overlay or {}, f"profile {name} in {path}"),
+            PROFILE_SECTIONS,
+            f"profile {name} of {path}",
+        )
         for name, overlay in profiles.items()
+    }
+
+
+def _sections(tree: Tree, known: Iterable[str], where: str) -> Tree:
+    for name in tree:
+        if name not in known:
+            raise unknown_key(f"section in {where}", str(name), known)
+    return {
+        name: {} if section is None else _mapping(section, f"section {name} in {where}")
+        for name, section in tree.items()
     }
 
 
@@ -134,7 +171,7 @@ def check(model: type[M], values: Mapping[str, Any], where: str) -> M:
         raise ConfigError(
             ".".join([where, *location]),
             got=repr(first["input"]),
-            wanted=first["msg"].removeprefix("Input should be "),
+            wanted=first["msg"].removeprefix("Input should be ").removeprefix("Value error, "),
             remedy="Correct the value.",
         ) from None
 

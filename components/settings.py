@@ -18,8 +18,11 @@ PREFIX = "NIGHTFORGE_"
 SUPERVISED_VARIABLE = PREFIX + "SUPERVISED"
 ERROR_FILE_VARIABLE = PREFIX + "ERROR_FILE"
 REFRESH_VARIABLE = PREFIX + "REFRESH"
+MLFLOW_VARIABLE = PREFIX + "MLFLOW_URI"
 # Set by Nightforge for the processes it starts, not by people.
-INTERNAL_VARIABLES = frozenset({SUPERVISED_VARIABLE, ERROR_FILE_VARIABLE, REFRESH_VARIABLE})
+INTERNAL_VARIABLES = frozenset(
+    {SUPERVISED_VARIABLE, ERROR_FILE_VARIABLE, REFRESH_VARIABLE, MLFLOW_VARIABLE}
+)
 
 
 class Settings(BaseModel):
@@ -38,7 +41,7 @@ class Settings(BaseModel):
     )
     s3_endpoint: str | None = Field(None, description="S3 service other than Amazon's, as a URL")
     s3_region: str | None = Field(None, description="S3 region")
-    mlflow_tracking_uri: str | None = Field(None, description="The MLflow server of a job")
+    mlflow_uri: str | None = Field(None, description="The MLflow server of a job; not for people")
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
@@ -56,9 +59,6 @@ class Settings(BaseModel):
             for name in cls.model_fields
             if environ.get(key := PREFIX + name.upper())
         }
-        # The name that MLflow itself reads, so that one `export` serves both.
-        if "mlflow_tracking_uri" not in values and environ.get("MLFLOW_TRACKING_URI"):
-            values["mlflow_tracking_uri"] = environ["MLFLOW_TRACKING_URI"]
         try:
             settings = cls.model_validate(values)
         except ValidationError as error:

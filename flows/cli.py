@@ -1,4 +1,4 @@
-"""The command line: `nightforge up | down | status | run | bench`."""
+"""The command line: `nightforge up | down | status | run | data | bench`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from rich.table import Table
 
 from components.errors import FlowRunError, NightforgeError, ServiceError
 from components.settings import Settings
+from flows.connection import answering, connect
+from flows.data_commands import app as data_commands
 from flows.embedded import Embedded
 from flows.probes import Addresses, busy
 
@@ -70,6 +72,9 @@ def _interrupt(number: int, frame: object) -> None:
 def _print_error(error: object) -> None:
     text = str(error).replace("[", "\\[")
     Console(stderr=True).print(f"[bold red]error:[/] {text}", highlight=False, soft_wrap=True)
+
+
+app.add_typer(data_commands, name="data")
 
 
 @app.callback()
@@ -129,7 +134,7 @@ def run(
     """Trigger a deployment, follow it, and print its summary."""
     settings = _settings()
     with _servers(settings, start=with_servers) as addresses:
-        _connect(settings, addresses)
+        connect(settings, addresses)
         ended = _trigger_and_follow(settings, flow, profile, set_ or [])
         report = _print_report(settings, ended)
         _print_addresses(addresses, settings)
@@ -157,37 +162,30 @@ def bench(
 
 
 def _start(settings: Settings) -> Addresses:
-    embedded, started = Embedded(settings), datetime.now(UTC)
+    started = datetime.now(UTC)
     with console.status("starting Prefect, MLflow and a worker"):
-        addresses = embedded.start(lambda name: console.print(f"{name}: ready", highlight=False))
-        try:
-            _connect(settings, addresses)
-            from flows.deployments import register_all
-            from flows.reconcile import close_orphans
-
-            register_all(settings)
-            for line in close_orphans(addresses.mlflow, started):
-                console.print(line, highlight=False)
-        except BaseException:
-            embedded.stop()
-            raise
-    return addresses
+        return Embedded(settings).start(
+            lambda name: console.print(f"{name}: ready", highlight=False),
+            lambda addresses: _prepare(settings, addresses, started),
+        )
 
 
-def _connect(settings: Settings, addresses: Addresses) -> None:
-    """Point this process's Prefect and MLflow clients at the embedded servers.
+def _prepare(settings: Settings, addresses: Addresses, started: datetime) -> None:
+    connect(settings, addresses)
+    from flows.deployments import register_all
+    from flows.reconcile import close_orphans
 
-    Must come before the first import of prefect, which reads the environment then.
-    """
-    environment = Embedded(settings).environment(addresses)
-    os.environ.clear()
-    os.environ.update(environment)
+    with answering(settings):
+        register_all(settings)
+        for line in close_orphans(addresses.mlflow, started):
+            console.print(line, highlight=False)
 
 
 @contextmanager
 def _servers(settings: Settings, *, start: bool) -> Iterator[Addresses]:
     embedded = Embedded(settings)
-    addresses = embedded.addresses()
+    with console.status("waiting for the servers"):
+        addresses = embedded.join()
     if addresses:
         yield addresses
         return
@@ -219,7 +217,7 @@ def _trigger_and_follow(
     from flows.follow import Follower
     from flows.trigger import trigger
 
-    with get_client(sync_client=True) as client:
+    with answering(settings), get_client(sync_client=True) as client:
         started = trigger(client, settings, flow, profile, assignments)
         return Follower(client, started, console).follow()
 

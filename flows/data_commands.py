@@ -12,6 +12,7 @@ from rich.markdown import Markdown
 from rich.table import Table
 
 from components.settings import Settings
+from flows.connection import register_if_running
 
 if TYPE_CHECKING:
     from components.versioning.dvc import DvcWorkspace
@@ -57,7 +58,7 @@ def add(
     _print_card(version.directory, version.version, version.source, None)
     fetch = workspace.datasets().own[name]["fetch"]
     console.print(f"inbox for later images: {fetch['inbox']}", highlight=False, soft_wrap=True)
-    _offer_in_forms(workspace.settings)
+    register_if_running(workspace.settings)
     console.print(f"train on it: nightforge run train --set dataset={name}", highlight=False)
 
 
@@ -68,7 +69,7 @@ def remove(name: Name) -> None:
 
     workspace = _workspace()
     remove_dataset(workspace, name)
-    _offer_in_forms(workspace.settings)
+    register_if_running(workspace.settings)
     console.print(f"removed {name}", highlight=False)
 
 
@@ -163,7 +164,7 @@ def pull(name: OneOrAll = None) -> None:
     remote = Remote(workspace)
     new = remote.pull(name, _quiet_line)
     _print_moved("pulled", new, remote.url)
-    _offer_in_forms(workspace.settings)
+    register_if_running(workspace.settings)
 
 
 def _print_moved(verb: str, records: list[VersionRecord], url: str) -> None:
@@ -191,10 +192,3 @@ def _print_card(folder: Path, version: str, source: str, change: str | None) -> 
     from components.tracking import data_card
 
     console.print(Markdown(data_card.markdown(read_card(folder), version, source, change)))
-
-
-def _offer_in_forms(settings: Settings) -> None:
-    """Register the flows again where servers run, so that their forms name today's datasets."""
-    from flows.cli import register_if_running
-
-    register_if_running(settings)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import zoneinfo
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +18,16 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.schedules import Schedule
 from prefect.types.entrypoint import EntrypointType
 from prefect.workers.process import ProcessWorker
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from components.params import Tree, check, load_params
+from components.catalog import unknown_key
+from components.datasets.drift import DriftConfig
+from components.datasets.sections import OWN_FILE, Datasets
+from components.params import Tree, check, load_params, profile_names
+from components.promotion.policy import PromotionParams
 from components.settings import Settings
 from flows.data import data
+from flows.parameters import DATASET, checked_parameters
 from flows.pipeline import nightly
 from flows.probes import POOL
 from flows.tasks import PROMOTION_LIMIT
@@ -36,6 +42,22 @@ class ScheduleConfig(BaseModel):
     cron: str = Field("0 2 * * *", description="Minute, hour, day of month, month, day of week")
     timezone: str = Field("UTC", description="Name of the time zone, as in Europe/Berlin")
     active: bool = Field(False, description="Whether the schedule is switched on at first")
+
+    @field_validator("cron")
+    @classmethod
+    def _is_cron(cls, value: str) -> str:
+        try:
+            CronSchedule(cron=value)
+        except ValidationError:
+            raise ValueError("five fields of cron, such as '0 2 * * *'") from None
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_timezone(cls, value: str) -> str:
+        if value not in zoneinfo.available_timezones():
+            raise ValueError("the name of a time zone, such as Europe/Berlin")
+        return value
 
 
 @dataclass(frozen=True)
@@ -63,9 +85,25 @@ class DeploymentSpec:
 
     def parameters(self, tree: Mapping[str, Any]) -> Tree:
         """The flow's parameters out of a tree shaped like params.yaml."""
-        known = self.flow.parameters.properties
-        own = {key: value for key, value in tree.get(self.own, {}).items() if key in known}
+        own = {key: value for key, value in tree.get(self.own, {}).items() if key in self.own_keys}
         return own | {section: tree[section] for section in self.sections if section in tree}
+
+    @property
+    def own_keys(self) -> set[str]:
+        """The parameters whose values stand in the section `own`."""
+        return set(self.flow.parameters.properties) - set(self.sections)
+
+    def check(self, tree: Mapping[str, Any], where: str, own_datasets: Iterable[str]) -> None:
+        """Validate what this flow takes from a tree shaped like params.yaml.
+
+        Raises:
+            ConfigError: For an unusable value.
+        """
+        places = dict.fromkeys(self.own_keys, f"{where}: {self.own}.")
+        values = self.parameters(tree)
+        checked_parameters(
+            self.flow, values, lambda key: places.get(key, f"{where}: ") + key, own_datasets
+        )
 
 
 DEPLOYMENTS: dict[str, DeploymentSpec] = {
@@ -78,19 +116,62 @@ DEPLOYMENTS: dict[str, DeploymentSpec] = {
 }
 
 
+def datasets_of(settings: Settings) -> Datasets:
+    """The datasets of this installation.
+
+    Raises:
+        ConfigError: If a section names one that does not exist.
+    """
+    return Datasets(settings.params_file, settings.home / OWN_FILE)
+
+
+def checked_params(settings: Settings) -> Tree:
+    """params.yaml, once all its sections and profiles were found usable by those who read them.
+
+    Raises:
+        ConfigError: For an unknown name or an unusable value.
+    """
+    path, datasets = settings.params_file, datasets_of(settings)
+    for name in datasets:
+        datasets.config(name)
+    tree = load_params(path)
+    _check_sections(tree, path.name, datasets.own)
+    for profile in profile_names(path):
+        where = f"{path.name} with profile {profile}"
+        _check_sections(load_params(path, profile), where, datasets.own)
+    return tree
+
+
+def _check_sections(tree: Tree, where: str, own_datasets: Iterable[str]) -> None:
+    check(DriftConfig, tree.get("drift", {}), f"{where}: drift")
+    check(PromotionParams, tree.get("promotion", {}), f"{where}: promotion")
+    check(ScheduleConfig, tree.get("schedule", {}), f"{where}: schedule")
+    for section in {spec.own for spec in DEPLOYMENTS.values()}:
+        takers = [spec for spec in DEPLOYMENTS.values() if spec.own == section]
+        known = set[str]().union(*(spec.own_keys for spec in takers))
+        for key in tree.get(section, {}):
+            if key not in known:
+                raise unknown_key(f"key in {where}: {section}", str(key), known)
+    for spec in DEPLOYMENTS.values():
+        spec.check(tree, where, own_datasets)
+
+
 def register_all(settings: Settings) -> None:
     """Create or update everything a night needs on the Prefect server.
 
     Schedules belong to the people who edit them in the UI: they are set only when a deployment
     is first created.
+
+    Raises:
+        ConfigError: If params.yaml is not usable; nothing is registered then.
     """
-    tree = load_params(settings.params_file)
-    schedule = check(ScheduleConfig, tree.get("schedule") or {}, "params.yaml: schedule")
+    tree, own = checked_params(settings), list(datasets_of(settings).own)
+    schedule = ScheduleConfig.model_validate(tree.get("schedule", {}))
     with get_client(sync_client=True) as client:
         _ensure_pool(client)
         client.upsert_global_concurrency_limit_by_name(PROMOTION_LIMIT, 1)
         for spec in DEPLOYMENTS.values():
-            _register(client, spec, tree, schedule)
+            _register(client, spec, tree, schedule, own)
 
 
 def _ensure_pool(client: SyncPrefectClient) -> None:
@@ -101,7 +182,11 @@ def _ensure_pool(client: SyncPrefectClient) -> None:
 
 
 def _register(
-    client: SyncPrefectClient, spec: DeploymentSpec, tree: Tree, schedule: ScheduleConfig
+    client: SyncPrefectClient,
+    spec: DeploymentSpec,
+    tree: Tree,
+    schedule: ScheduleConfig,
+    own_datasets: list[str],
 ) -> None:
     try:
         client.read_deployment_by_name(f"{spec.name}/{spec.name}")
@@ -128,6 +213,9 @@ def _register(
         work_pool_name=POOL,
     )
     assert isinstance(deployment, RunnerDeployment)
+    # The form is drawn from the flow's signature, which cannot know a person's own datasets.
+    schema = deployment._parameter_openapi_schema.properties[DATASET]
+    schema["enum"] = [*schema["enum"], *own_datasets]
     if not first:
         # An update with no schedules would delete those on the server; one without the field
         # leaves them alone.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -17,12 +16,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 
 from components.errors import PortInUseError, ServiceError, StateDirectoryError
-from components.settings import PREFIX, SUPERVISED_VARIABLE, Settings
+from components.settings import MLFLOW_VARIABLE, PREFIX, SUPERVISED_VARIABLE, Settings
 from flows.probes import (
     POOL,
     Addresses,
@@ -30,9 +30,12 @@ from flows.probes import (
     free,
     mlflow_ready,
     prefect_ready,
+    without_proxies_to,
     worker_ready,
 )
+from flows.supervision import supervisor_config
 
+SERVICE_VARIABLE = "SUPERVISOR_PROCESS_NAME"  # set by supervisord for what it starts
 FOREIGN_PREFIXES = ("PREFECT_", "MLFLOW_")
 USUAL_PORTS = {"prefect": 4200, "mlflow": 5000}
 START_SECONDS = 180.0
@@ -64,8 +67,31 @@ class Embedded:
             return None
         return self._read_state()
 
-    def start(self, on_progress: Callable[[str], None]) -> Addresses:
-        """Start the services and wait until each is usable.
+    def join(self) -> Addresses | None:
+        """Where the servers listen, once each is usable; None if they are not up.
+
+        A start or stop that another process has under way is waited for.
+
+        Raises:
+            ServiceError: If a service that should run does not come up.
+        """
+        if not self._run.is_dir():
+            return None
+        with (self._run / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        if addresses := self.addresses():
+            self._await_ready(addresses, lambda name: None)
+        return addresses
+
+    def start(
+        self, on_progress: Callable[[str], None], prepare: Callable[[Addresses], None]
+    ) -> Addresses:
+        """Start the services, wait until each is usable, and prepare them.
+
+        Args:
+            on_progress: Told the name of each service that has become usable.
+            prepare: What belongs to the start, such as registering deployments: nobody who
+                joins uses the servers before it is done, and if it fails they are stopped.
 
         Raises:
             ServiceError: If they run already, a port is taken, or one does not come up.
@@ -91,6 +117,7 @@ class Embedded:
             self._launch(addresses)
             try:
                 self._await_ready(addresses, on_progress)
+                prepare(addresses)
             except BaseException:
                 self._stop_all()
                 raise
@@ -114,7 +141,7 @@ class Embedded:
         checks = {
             "prefect": (prefect_ready(addresses), addresses.prefect_ui),
             "mlflow": (mlflow_ready(addresses), addresses.mlflow),
-            "worker": (worker_ready(addresses), f"work pool {POOL}"),
+            "worker": (self._worker_ready(addresses), f"work pool {POOL}"),
         }
         return [ServiceStatus(name, ok, detail) for name, (ok, detail) in checks.items()]
 
@@ -123,11 +150,9 @@ class Embedded:
         settings = self._settings
         # What the shell says of other servers, accounts or databases is not for these.
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN_PREFIXES)}
-        direct = ",".join(filter(None, [os.environ.get("NO_PROXY"), addresses.host, "localhost"]))
         environment = {
-            **inherited,
-            "NO_PROXY": direct,
-            "no_proxy": direct,
+            **without_proxies_to(addresses.host, inherited),
+            MLFLOW_VARIABLE: addresses.mlflow,
             PREFIX + "HOME": str(settings.home),
             PREFIX + "PARAMS_FILE": str(settings.params_file),
             "PREFECT_HOME": str(settings.home / "prefect"),
@@ -141,7 +166,6 @@ class Embedded:
             ),
             "PREFECT_WORKER_QUERY_SECONDS": "1",
             "DO_NOT_TRACK": "1",
-            "MLFLOW_TRACKING_URI": addresses.mlflow,
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -195,6 +219,20 @@ class Embedded:
             pass
         return None
 
+    def _worker_ready(self, addresses: Addresses) -> bool:
+        since = self._started("worker")
+        return since is not None and worker_ready(addresses, since)
+
+    def _started(self, service: str) -> datetime | None:
+        """When supervisord started the process of a service that runs now."""
+        supervisor = self._supervisor()
+        with suppress(psutil.NoSuchProcess):
+            for child in supervisor.children() if supervisor else ():
+                with suppress(psutil.Error):  # it may be ending
+                    if child.environ().get(SERVICE_VARIABLE) == service:
+                        return datetime.fromtimestamp(child.create_time(), UTC)
+        return None
+
     def _choose_addresses(self) -> Addresses:
         before, host = self._read_state(), self._settings.host
         ports = {name: getattr(self._settings, f"{name}_port") for name in USUAL_PORTS}
@@ -215,7 +253,7 @@ class Embedded:
 
     def _launch(self, addresses: Addresses) -> None:
         config = self._run / "supervisord.conf"
-        config.write_text(_supervisor_config(self._settings, addresses), encoding="utf-8")
+        config.write_text(supervisor_config(self._settings, addresses), encoding="utf-8")
         environment = self.environment(addresses) | {SUPERVISED_VARIABLE: str(self._settings.home)}
         done = subprocess.run(
             [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)],
@@ -234,7 +272,11 @@ class Embedded:
             )
 
     def _await_ready(self, addresses: Addresses, on_progress: Callable[[str], None]) -> None:
-        waiting = {"prefect": prefect_ready, "mlflow": mlflow_ready, "worker": worker_ready}
+        waiting: dict[str, Callable[[Addresses], bool]] = {
+            "prefect": prefect_ready,
+            "mlflow": mlflow_ready,
+            "worker": self._worker_ready,
+        }
         deadline = time.monotonic() + START_SECONDS
         log = self._settings.logs / "supervisord.log"
         while waiting:
@@ -288,47 +330,3 @@ def _marked(home: Path) -> Iterator[psutil.Process]:
 def _signal(process: psutil.Process, number: int) -> None:
     with suppress(psutil.NoSuchProcess):
         process.send_signal(number)
-
-
-def _supervisor_config(settings: Settings, addresses: Addresses) -> str:
-    home, host, python = settings.home, addresses.host, sys.executable
-    programs = {
-        "prefect": [
-            *(python, "-m", "prefect", "server", "start"),
-            *(f"--host={host}", f"--port={addresses.prefect_port}"),
-        ],
-        "mlflow": [
-            *(python, "-m", "mlflow", "server"),
-            *(f"--host={host}", f"--port={addresses.mlflow_port}", "--workers=1"),
-            f"--backend-store-uri=sqlite:///{home}/mlflow/mlflow.db",
-            f"--artifacts-destination={home}/mlflow/artifacts",
-        ],
-        "worker": [
-            *(python, "-m", "flows.await_server", f"{addresses.prefect_api}/health"),
-            *(python, "-m", "prefect", "worker", "start"),
-            *(f"--pool={POOL}", "--type=process", "--name=embedded"),
-        ],
-    }
-    sections = [
-        "[supervisord]",
-        f"logfile={settings.logs}/supervisord.log",
-        f"pidfile={home}/run/supervisord.pid",
-        f"childlogdir={settings.logs}",
-        f"directory={home}",
-        "silent=true",
-    ]
-    for name, command in programs.items():
-        sections += [
-            f"[program:{name}]",
-            "command=" + shlex.join(command),
-            f"directory={home}",
-            f"stdout_logfile={settings.logs}/{name}.log",
-            "redirect_stderr=true",
-            "autorestart=true",
-            "startsecs=3",
-            "startretries=4",
-            "stopwaitsecs=12",
-            "stopasgroup=true",
-            "killasgroup=true",
-        ]
-    return "\n".join(sections) + "\n"

@@ -12,5 +12,9 @@ from pydantic import Field
 from components.datasets import DATASETS
 from components.models import MODELS
 
+_IMAGES = [name for name in DATASETS if DATASETS.get(name).images]
+
+# A person's own datasets are added to these choices when the deployments are registered.
 DatasetName = Annotated[str, Field(json_schema_extra={"enum": list(DATASETS)})]
+ImageDatasetName = Annotated[str, Field(json_schema_extra={"enum": _IMAGES})]
 ModelName = Annotated[str, Field(json_schema_extra={"enum": list(MODELS)})]

@@ -7,8 +7,11 @@ import socket
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 POOL = "nightforge"
+WORKER = "embedded"
+NO_PROXY = ("NO_PROXY", "no_proxy")
 
 
 @dataclass(frozen=True)
@@ -31,13 +34,29 @@ class Addresses:
 
     @property
     def mlflow(self) -> str:
-        """What MLFLOW_TRACKING_URI is set to."""
+        """Where jobs find MLflow."""
         return f"http://{self.host}:{self.mlflow_port}"
 
     @property
     def mlflow_ui(self) -> str:
         """MLflow's list of experiments, in its view for model training."""
         return f"{self.mlflow}/#/experiments?workflowType=machine_learning"
+
+
+def without_proxies_to(host: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment, changed so that clients reach a server on this machine directly.
+
+    A proxy that begins with socks is left out: Prefect's client fails at the sight of it, even
+    where it would not be used, and nothing else here can use it.
+    """
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if not (name.lower().endswith("_proxy") and value.lower().startswith("socks"))
+    }
+    words = ",".join(kept.get(name, "") for name in NO_PROXY).split(",")
+    direct = ",".join(dict.fromkeys(filter(None, [*map(str.strip, words), host, "localhost"])))
+    return kept | dict.fromkeys(NO_PROXY, direct)
 
 
 def free(host: str, port: int) -> bool:
@@ -83,11 +102,19 @@ def mlflow_ready(addresses: Addresses) -> bool:
     return _answers(url, {"max_results": 1}) is not None
 
 
-def worker_ready(addresses: Addresses) -> bool:
-    """Whether a worker of the pool has reported to the server."""
+def worker_ready(addresses: Addresses, since: datetime) -> bool:
+    """Whether the embedded worker has reported to the server since the given time.
+
+    The server calls a worker online for a while after its last sign of life, dead or not.
+    """
     url = f"{addresses.prefect_api}/work_pools/{POOL}/workers/filter"
     workers = _answers(url, {})
-    return isinstance(workers, list) and any(w.get("status") == "ONLINE" for w in workers)
+    return isinstance(workers, list) and any(
+        worker["name"] == WORKER
+        and worker["status"] == "ONLINE"
+        and datetime.fromisoformat(worker["last_heartbeat_time"]) >= since
+        for worker in workers
+    )
 
 
 def busy(addresses: Addresses) -> bool:

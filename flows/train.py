@@ -6,14 +6,14 @@ from prefect import flow
 
 from components.training.classifier import TrainConfig
 from flows import tasks
-from flows.forms import DatasetName, ModelName
+from flows.forms import ImageDatasetName, ModelName
 from flows.reports import reporting
 from flows.summary import describe_data, describe_training
 
 
 @flow(name="train", flow_run_name="train {model} on {dataset}")
 def train(
-    dataset: DatasetName = "fashion_mnist",
+    dataset: ImageDatasetName = "fashion_mnist",
     model: ModelName = "lenet_modern",
     training: TrainConfig = TrainConfig(),  # noqa: B008 - frozen
     force: bool = False,

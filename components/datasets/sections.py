@@ -16,7 +16,7 @@ from components.datasets import DATASETS
 from components.datasets.base import DataConfig, DatasetSpec
 from components.datasets.image_folder import own_dataset
 from components.errors import ConfigError
-from components.params import check, load_params
+from components.params import check, load_mapping, load_params
 
 OWN_FILE = "datasets.yaml"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -36,7 +36,7 @@ class Datasets:
     def __init__(self, params_file: Path, own_file: Path) -> None:
         self._params_file, self._own_file = params_file, own_file
         self._sections: Mapping[str, Any] = load_params(params_file).get("data") or {}
-        self.own: Mapping[str, Any] = load_params(own_file) if own_file.exists() else {}
+        self.own: Mapping[str, Any] = load_mapping(own_file) if own_file.exists() else {}
         for name in self._sections:
             if name not in DATASETS:
                 raise unknown_key(f"dataset in {params_file.name}: data", name, DATASETS)

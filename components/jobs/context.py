@@ -41,13 +41,13 @@ class JobContext:
         from components.tracking.mlflow import MlflowTracker
         from components.tracking.mlflow_registry import MlflowRegistry
 
-        uri = settings.mlflow_tracking_uri
+        uri = settings.mlflow_uri
         if not uri:
             raise ConfigError(
-                "MLFLOW_TRACKING_URI",
-                got="nothing",
-                wanted="the address of an MLflow server",
-                remedy="Start one with `nightforge up`, or set the variable.",
+                "MLflow server",
+                got="no address",
+                wanted="the one that the embedded servers give to a job",
+                remedy="Start the servers with `nightforge up` and the job with `nightforge run`.",
             )
         return cls(settings, MlflowTracker(uri), MlflowRegistry(uri), flow_run)
 

@@ -10,11 +10,11 @@ import numpy.typing as npt
 from components.datasets.base import Split
 from components.datasets.device_loader import DeviceSplit, to_device
 from components.datasets.prepared import load_prepared
-from components.errors import MissingMetricError, PromotionError
+from components.errors import MissingMetricError, PromotionError, TrackingUnavailableError
 from components.evaluation.classification import Subject, evaluate_classifier
 from components.evaluation.report import EvaluationReport
 from components.jobs.context import JobContext, registered_model
-from components.jobs.records import stored_decision
+from components.jobs.records import standing_decision
 from components.tracking import figures
 from components.tracking.base import (
     CHAMPION,
@@ -44,12 +44,12 @@ def evaluate(context: JobContext, run: TrackedRun, data: DatasetVersion) -> Eval
 
     Raises:
         PromotionError: If the champion cannot be loaded or evaluated.
-        TrackingError: If the candidate cannot be loaded.
+        TrackingError: If the candidate cannot be loaded, or the server does not answer.
     """
     name = registered_model(data.name)
     champion = context.registry.by_alias(name, CHAMPION)
     version = context.registry.version_of_run(name, run.run_id)
-    if version and stored_decision(version, data.version):
+    if version and standing_decision(version, data.version, context.policy(name)):
         reason = f"version {version.version} was evaluated on this data before"
         return EvaluationOutcome(run, champion, reason)
     prepared, device = load_prepared(data.directory), pick_device()
@@ -89,6 +89,8 @@ def _evaluate_champion(
         model = context.registry.load(champion).to(test.images.device)
         named = Subject(label, subject.dataset, subject.dataset_version, subject.class_names)
         return evaluate_classifier(model, test, named)[0]
+    except TrackingUnavailableError:  # says nothing about the champion; worth another attempt
+        raise
     except Exception as error:
         raise PromotionError(
             f"champion {label}",

@@ -18,12 +18,14 @@ from components.jobs.records import (
     DecisionState,
     read_ledger,
     record_of,
+    standing_decision,
     store_decision,
     stored_decision,
     write_entry,
 )
 from components.promotion.decision import PromotionDecision, decide
 from components.promotion.ledger import AlphaLedger, reserve
+from components.promotion.policy import PromotionPolicy
 from components.tracking.base import CHAMPION, PREVIOUS, ModelVersion, Tag, TrackedRun
 from components.versioning.versions import DatasetVersion
 
@@ -74,40 +76,50 @@ def gate(
     evaluation: EvaluationOutcome,
     data: DatasetVersion,
 ) -> GateOutcome:
-    """Decide whether a version becomes champion; what was decided on these data stands.
+    """Decide whether a version becomes champion, unless a decision on these data stands.
 
     The reservation of alpha, then the evidence, then the decision are stored in this order, so
     that a kill between any two leaves a state from which the next night goes on.
 
     Raises:
-        PromotionError: If the champion changed since the evaluation.
+        PromotionError: If the champion or the policy changed since the evaluation.
     """
-    run = evaluation.run
-    if record := stored_decision(version, data.version):
+    run, version = evaluation.run, _again(context, version)
+    policy = context.policy(version.name)
+    if record := standing_decision(version, data.version, policy):
         text = context.tracker.read_text(run.run_id, DECISION_ARTIFACT)
         decision = PromotionDecision.model_validate_json(text)
         reason = f"decided on {record.decided_at:%Y-%m-%d %H:%M} UTC: {record.state}"
         return GateOutcome(version, decision, reason)
     champion = context.registry.by_alias(version.name, CHAMPION)
     _check_unchanged(champion, evaluation)
-    print_ = run.tags[Tag.FINGERPRINT]
-    policy = context.policy(version.name)
-    ledger = AlphaLedger()
-    if champion:
-        known = read_ledger(context.registry, version.name)
-        entry = reserve(known, policy, candidate=print_, dataset_version=data.version)
-        write_entry(context.registry, version.name, entry)
-        ledger = read_ledger(context.registry, version.name)
-    decision = decide(
-        read_report(context, run, CANDIDATE_REPORT),
-        read_report(context, run, CHAMPION_REPORT) if champion else None,
-        policy,
-        ledger,
-        print_,
-    )
+    decision = _decide(context, run, champion, policy, data)
     context.tracker.log_text(run.run_id, DECISION_ARTIFACT, decision.model_dump_json(indent=2))
-    store_decision(context.registry, version, data.version, record_of(decision, champion))
+    store_decision(context.registry, version, data.version, record_of(decision, champion, policy))
     return GateOutcome(_again(context, version), decision, None)
+
+
+def _decide(
+    context: JobContext,
+    run: TrackedRun,
+    champion: ModelVersion | None,
+    policy: PromotionPolicy,
+    data: DatasetVersion,
+) -> PromotionDecision:
+    print_, candidate = run.tags[Tag.FINGERPRINT], read_report(context, run, CANDIDATE_REPORT)
+    if champion is None:
+        return decide(candidate, None, policy, AlphaLedger(), print_)
+    incumbent = read_report(context, run, CHAMPION_REPORT)
+    entry = reserve(
+        read_ledger(context.registry, champion.name),
+        policy,
+        candidate=print_,
+        dataset_version=data.version,
+        champion=champion.version,
+    )
+    write_entry(context.registry, champion.name, entry)
+    ledger = read_ledger(context.registry, champion.name)
+    return decide(candidate, incumbent, policy, ledger, print_, champion.version)
 
 
 def promote(context: JobContext, version: ModelVersion, data: DatasetVersion) -> PromoteOutcome:
@@ -145,6 +157,13 @@ def promote(context: JobContext, version: ModelVersion, data: DatasetVersion) ->
 
 
 def _check_unchanged(champion: ModelVersion | None, evaluation: EvaluationOutcome) -> None:
+    if evaluation.skipped:
+        raise PromotionError(
+            "evaluation",
+            got="one that an earlier decision was made from",
+            wanted="one made for this decision",
+            remedy="The policy or the champion changed in between; run the flow again.",
+        )
     compared = evaluation.champion
     now = champion.version if champion else None
     then = compared.version if compared else None

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.promotion.decision import PromotionDecision
 from components.promotion.ledger import AlphaEntry, AlphaLedger
-from components.tracking.base import ModelRegistry, ModelVersion, Tag
+from components.promotion.policy import PromotionPolicy
+from components.tracking.base import CHAMPION, ModelRegistry, ModelVersion, Tag
 
 
 class DecisionState(StrEnum):
@@ -34,6 +35,7 @@ class DecisionRecord(BaseModel):
     promoted: bool
     reasons: tuple[str, ...]
     champion: int | None = Field(description="Version compared with; None for the first model")
+    policy: str = Field("", description="Digest of the policy; empty in records of older versions")
     decided_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
 
@@ -45,9 +47,24 @@ def _tag(dataset_version: str) -> str:
 
 
 def stored_decision(version: ModelVersion, dataset_version: str) -> DecisionRecord | None:
-    """The decision already made about a version on these data, if any."""
+    """The last decision made about a version on these data, if any."""
     text = version.tags.get(_tag(dataset_version))
     return DecisionRecord.model_validate_json(text) if text else None
+
+
+def standing_decision(
+    version: ModelVersion, dataset_version: str, policy: PromotionPolicy
+) -> DecisionRecord | None:
+    """The decision that still holds; None if the version is to be decided, or decided anew.
+
+    A decision under another policy, or one that a new champion overtook, does not hold. What was
+    carried out does: a version that somebody rolled back does not come back by a change of policy.
+    """
+    record = stored_decision(version, dataset_version)
+    if record is None or record.state is DecisionState.APPLIED or CHAMPION in version.aliases:
+        return record
+    overtaken = record.state is DecisionState.SUPERSEDED or record.policy != policy.digest()
+    return None if overtaken else record
 
 
 def store_decision(
@@ -58,13 +75,16 @@ def store_decision(
     registry.tag_version(version.name, version.version, tags)
 
 
-def record_of(decision: PromotionDecision, champion: ModelVersion | None) -> DecisionRecord:
+def record_of(
+    decision: PromotionDecision, champion: ModelVersion | None, policy: PromotionPolicy
+) -> DecisionRecord:
     """A fresh decision, not yet acted on."""
     return DecisionRecord(
         state=DecisionState.PENDING if decision.promoted else DecisionState.REFUSED,
         promoted=decision.promoted,
         reasons=decision.reasons,
         champion=champion.version if champion else None,
+        policy=policy.digest(),
     )
 
 
@@ -78,5 +98,5 @@ def read_ledger(registry: ModelRegistry, name: str) -> AlphaLedger:
 
 def write_entry(registry: ModelRegistry, name: str, entry: AlphaEntry) -> None:
     """Add a reservation; one tag each, so that concurrent writers do not lose any."""
-    key = f"{Tag.LEDGER}.{entry.candidate}.{entry.dataset_version}"
+    key = f"{Tag.LEDGER}.{entry.candidate}.{entry.dataset_version}.{entry.champion}"
     registry.tag_model(name, {key: entry.model_dump_json()})

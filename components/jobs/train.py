@@ -142,8 +142,6 @@ def _open_run(
         Tag.SEED: str(config.seed),
         Tag.DEVICE: describe_device(pick_device()),
     }
-    if unfinished:
-        return context.tracker.resume(unfinished.run_id, tags)
     counts = {str(split): count for split, count in data.counts.items()}
     spec = RunSpec(
         experiment=data.name,
@@ -153,6 +151,8 @@ def _open_run(
         tags=tags,
         dataset=DatasetInput(data.name, data.version, data.source, counts),
     )
+    if unfinished:
+        return context.tracker.resume(unfinished.run_id, spec)
     return context.tracker.start(spec)
 
 

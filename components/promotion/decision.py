@@ -52,6 +52,7 @@ def decide(
     policy: PromotionPolicy,
     ledger: AlphaLedger,
     fingerprint: str,
+    champion_version: int | None = None,
 ) -> PromotionDecision:
     """Apply every rule of the catalog.
 
@@ -62,11 +63,14 @@ def decide(
         policy: What must be achieved.
         ledger: Must hold the reservation for this test when there is a champion.
         fingerprint: The candidate's training fingerprint, under which alpha was reserved.
+        champion_version: The champion's, against which it was reserved; None for no champion.
 
     Raises:
         PromotionError: If alpha was not reserved before the test.
     """
-    entry = ledger.find(fingerprint, candidate.dataset_version)
+    entry = None
+    if champion_version is not None:
+        entry = ledger.find(fingerprint, candidate.dataset_version, champion_version)
     if champion is not None and entry is None:
         raise PromotionError(
             f"test of {candidate.model}",

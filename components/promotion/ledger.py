@@ -24,6 +24,9 @@ class AlphaEntry(BaseModel):
 
     candidate: str = Field(description="The candidate's training fingerprint")
     dataset_version: str = Field(description="The data both models were tested on")
+    champion: int | None = Field(
+        None, description="The champion's version; None where an older ledger did not keep it"
+    )
     alpha: float = Field(ge=0, le=1)
     reserved_at: datetime
 
@@ -35,10 +38,11 @@ class AlphaLedger(BaseModel):
 
     entries: tuple[AlphaEntry, ...] = ()
 
-    def find(self, candidate: str, dataset_version: str) -> AlphaEntry | None:
+    def find(self, candidate: str, dataset_version: str, champion: int) -> AlphaEntry | None:
         """The reservation for this very test, if there is one; it is never reserved twice."""
+        wanted = (candidate, dataset_version, champion)
         for entry in self.entries:
-            if (entry.candidate, entry.dataset_version) == (candidate, dataset_version):
+            if (entry.candidate, entry.dataset_version, entry.champion) == wanted:
                 return entry
         return None
 
@@ -53,19 +57,27 @@ def reserve(
     *,
     candidate: str,
     dataset_version: str,
+    champion: int,
     now: datetime | None = None,
 ) -> AlphaEntry:
     """The entry for a test: the one made earlier, or a new one that the budget still allows.
 
+    The same pair on the same data gives the same p-value however often it is computed, so it is
+    one test, paid once; against another champion it is another.
+
     Returns:
         An entry whose alpha is 0 when the year's budget is used up.
     """
-    if existing := ledger.find(candidate, dataset_version):
+    if existing := ledger.find(candidate, dataset_version, champion):
         return existing
     now = now or datetime.now(UTC)
     share = policy.alpha_per_year / policy.tests_per_year
     left = policy.alpha_per_year - ledger.spent(now)
     alpha = share if left >= share * (1 - 1e-9) else 0.0
     return AlphaEntry(
-        candidate=candidate, dataset_version=dataset_version, alpha=alpha, reserved_at=now
+        candidate=candidate,
+        dataset_version=dataset_version,
+        champion=champion,
+        alpha=alpha,
+        reserved_at=now,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -24,6 +25,10 @@ class PromotionPolicy(BaseModel):
     latency_budget_ms: float = Field(25.0, gt=0, description="Milliseconds for one image")
     size_budget_mb: float = Field(100.0, gt=0, description="Megabytes of weights")
 
+    def digest(self) -> str:
+        """16 hexadecimal digits that change with any of the numbers."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
 
 class PromotionParams(BaseModel):
     """The section `promotion` of params.yaml."""
@@ -39,6 +44,8 @@ class PromotionParams(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _complete_with_default(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
         default, models = values.get("default") or {}, values.get("models") or {}
         if not isinstance(default, dict) or not isinstance(models, dict):
             return values

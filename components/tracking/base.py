@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -57,14 +57,21 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """One run on the tracking server."""
+    """One run on the tracking server.
+
+    Attributes:
+        params: As the server keeps them: nested names joined by dots, values as text.
+        datasets: Versions of the datasets it read.
+    """
 
     run_id: str
     name: str
     status: RunStatus
     url: str
     tags: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    datasets: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ class DatasetInput:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """What a new run is started with."""
+    """What a run is started with, and completed with when it is resumed."""
 
     experiment: str
     name: str
@@ -87,6 +94,18 @@ class RunSpec:
     params: Mapping[str, object]
     tags: Mapping[str, str]
     dataset: DatasetInput
+
+    def flat_params(self) -> dict[str, str]:
+        """The parameters under one name each, as text."""
+        return {name: str(value) for name, value in _flatten(self.params)}
+
+
+def _flatten(params: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in params.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 @dataclass(frozen=True)
@@ -110,8 +129,11 @@ class Tracker(Protocol):
     def start(self, spec: RunSpec) -> TrackedRun:
         """Start a run."""
 
-    def resume(self, run_id: str, tags: Mapping[str, str]) -> TrackedRun:
-        """Set an unfinished run to RUNNING again, with new tags."""
+    def resume(self, run_id: str, spec: RunSpec) -> TrackedRun:
+        """Set an unfinished run to RUNNING again, with the spec's tags.
+
+        Parameters and dataset that a kill kept from being recorded are added; recorded ones stay.
+        """
 
     def last_step(self, run_id: str, metric: str) -> int:
         """The highest step at which `metric` was logged; 0 if never."""

@@ -46,12 +46,18 @@ class MemoryTracker:
         tags = {**spec.tags, Tag.FINGERPRINT: spec.fingerprint}
         run = TrackedRun(run_id, spec.name, RunStatus.RUNNING, f"memory://{run_id}", tags)
         self._runs[run_id], self._experiments[run_id] = run, spec.experiment
-        return run
+        return self._complete(run, spec)
 
-    def resume(self, run_id: str, tags: Mapping[str, str]) -> TrackedRun:
+    def resume(self, run_id: str, spec: RunSpec) -> TrackedRun:
         """See `Tracker`."""
-        self.set_tags(run_id, tags)
-        return self._change(run_id, status=RunStatus.RUNNING)
+        self.set_tags(run_id, spec.tags)
+        self._change(run_id, status=RunStatus.RUNNING)
+        return self._complete(self.get(run_id), spec)
+
+    def _complete(self, run: TrackedRun, spec: RunSpec) -> TrackedRun:
+        params = {**spec.flat_params(), **run.params}
+        datasets = run.datasets or (spec.dataset.version,)
+        return self._change(run.run_id, params=params, datasets=datasets)
 
     def last_step(self, run_id: str, metric: str) -> int:
         """See `Tracker`."""

@@ -32,7 +32,7 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking import MlflowClient
 from torch import nn
 
-from components.errors import TrackingError
+from components.errors import TrackingError, TrackingUnavailableError
 from components.tracking.base import (
     MODEL_ARTIFACT,
     DatasetInput,
@@ -46,6 +46,11 @@ PACKAGES = ("torch", "numpy", "mlflow", "prefect", "dvc")
 SYSTEM_METRICS_SECONDS = 5.0
 FIGURE_DPI = 110
 
+# MLflow says so of a server that is out of reach or in trouble; every other code is an answer.
+PASSING_TROUBLE = frozenset(
+    {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED"}
+)
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -58,7 +63,9 @@ def translated(call: Callable[P, R]) -> Callable[P, R]:
         try:
             return call(*args, **kwargs)
         except MlflowException as error:
-            raise TrackingError(
+            passing = error.error_code in PASSING_TROUBLE
+            kind = TrackingUnavailableError if passing else TrackingError
+            raise kind(
                 f"MLflow, {call.__name__.replace('_', ' ')}",
                 got=" ".join(str(error).split())[:300],
                 wanted="an answer from the server",
@@ -115,18 +122,16 @@ class MlflowTracker:
     def start(self, spec: RunSpec) -> TrackedRun:
         """See `Tracker`."""
         experiment = self._experiment(spec.experiment)
-        tags = {
-            **spec.tags,
-            Tag.FINGERPRINT: spec.fingerprint,
-            Tag.PACKAGES: package_versions(),
-            # Seen by the server before anything else, so that a run killed at once has its name.
-            "mlflow.runName": spec.name,
-        }
-        run = self._client.create_run(experiment, tags={str(k): v for k, v in tags.items()})
-        run_id = run.info.run_id
-        params = [Param(name, str(value)) for name, value in _flatten(spec.params)]
-        self._client.log_batch(run_id, params=params)
-        self._client.log_inputs(run_id, [_dataset_input(spec.dataset)])
+        run = self._client.create_run(experiment, tags=_tags(spec))
+        return self._complete(run.info.run_id, spec)
+
+    def _complete(self, run_id: str, spec: RunSpec) -> TrackedRun:
+        known = self.get(run_id)
+        missing = {k: v for k, v in spec.flat_params().items() if k not in known.params}
+        if missing:
+            self._client.log_batch(run_id, params=[Param(k, v) for k, v in missing.items()])
+        if not known.datasets:
+            self._client.log_inputs(run_id, [_dataset_input(spec.dataset)])
         return self.get(run_id)
 
     def _experiment(self, name: str) -> str:
@@ -142,11 +147,11 @@ class MlflowTracker:
             return str(found.experiment_id)
 
     @translated
-    def resume(self, run_id: str, tags: Mapping[str, str]) -> TrackedRun:
+    def resume(self, run_id: str, spec: RunSpec) -> TrackedRun:
         """See `Tracker`."""
         self._client.update_run(run_id, status=RunStatus.RUNNING)
-        self.set_tags(run_id, tags)
-        return self.get(run_id)
+        self.set_tags(run_id, _tags(spec))
+        return self._complete(run_id, spec)
 
     @translated
     def last_step(self, run_id: str, metric: str) -> int:
@@ -242,16 +247,21 @@ class MlflowTracker:
             status=RunStatus(info.status),
             url=page(self._uri, f"experiments/{info.experiment_id}/runs/{info.run_id}"),
             tags=run.data.tags,
+            params=run.data.params,
             metrics=run.data.metrics,
+            datasets=tuple(given.dataset.digest for given in run.inputs.dataset_inputs),
         )
 
 
-def _flatten(params: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    for name, value in params.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
+def _tags(spec: RunSpec) -> dict[str, str]:
+    tags = {
+        **spec.tags,
+        Tag.FINGERPRINT: spec.fingerprint,
+        Tag.PACKAGES: package_versions(),
+        # Seen by the server before anything else, so that a run killed at once has its name.
+        "mlflow.runName": spec.name,
+    }
+    return {str(name): value for name, value in tags.items()}
 
 
 def _dataset_input(dataset: DatasetInput) -> MlflowDatasetInput:

@@ -12,7 +12,7 @@ from both_services import Services
 from matplotlib.figure import Figure
 from torch import nn
 
-from components.errors import TrackingError
+from components.errors import TrackingError, TrackingUnavailableError
 from components.tracking.base import Tag
 
 EXAMPLE = np.random.default_rng(0).random((2, 1, 4, 4), dtype=np.float32)
@@ -46,6 +46,23 @@ def test_mlflow_shows_parameters_and_dataset(over_mlflow: Services) -> None:
     assert "torch==" in stored.data.tags[Tag.PACKAGES]
 
 
+def test_a_run_killed_right_after_it_was_created_is_completed_when_resumed(
+    over_mlflow: Services,
+) -> None:
+    tracker, spec = over_mlflow.tracker, over_mlflow.spec()
+    client = tracker._client
+    experiment = client.create_experiment(over_mlflow.experiment)
+    left = client.create_run(experiment, tags={str(Tag.FINGERPRINT): spec.fingerprint})
+    found = tracker.find(over_mlflow.experiment, spec.fingerprint)
+    assert (found.run_id, found.params, found.datasets) == (left.info.run_id, {}, ())
+    tracker.resume(found.run_id, spec)
+    stored = client.get_run(left.info.run_id)
+    assert stored.data.params == {"model": "lenet", "training.lr": "0.1", "training.epochs": "3"}
+    assert [given.dataset.digest for given in stored.inputs.dataset_inputs] == ["d" * 32]
+    assert stored.info.run_name == spec.name
+    assert "torch==" in stored.data.tags[Tag.PACKAGES]
+
+
 def test_mlflow_stores_a_figure_as_png(over_mlflow: Services) -> None:
     run = over_mlflow.run()
     over_mlflow.tracker.log_figure(run.run_id, "picture.png", Figure(figsize=(1, 1)))
@@ -64,7 +81,18 @@ def test_mlflow_lists_only_our_own_runs_as_running(over_mlflow: Services) -> Non
     assert foreign.info.run_id not in ids
 
 
-def test_a_server_that_does_not_answer_is_a_tracking_error(
+def test_what_the_server_says_is_not_there_is_no_passing_trouble(over_mlflow: Services) -> None:
+    run = over_mlflow.run()
+    for call in (over_mlflow.tracker.get, over_mlflow.registry.load_run):
+        with pytest.raises(TrackingError) as caught:
+            call("0" * 32)
+        assert not isinstance(caught.value, TrackingUnavailableError)
+    with pytest.raises(TrackingError) as caught:
+        over_mlflow.tracker.read_text(run.run_id, "none.json")
+    assert not isinstance(caught.value, TrackingUnavailableError)
+
+
+def test_a_server_that_does_not_answer_is_passing_trouble(
     monkeypatch: pytest.MonkeyPatch, over_mlflow: Services
 ) -> None:
     import mlflow
@@ -74,7 +102,7 @@ def test_a_server_that_does_not_answer_is_a_tracking_error(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     before = mlflow.get_tracking_uri()
     try:
-        with pytest.raises(TrackingError, match="nightforge status"):
+        with pytest.raises(TrackingUnavailableError, match="nightforge status"):
             MlflowTracker("http://127.0.0.1:9").find("toy", "f" * 32)
     finally:
         mlflow.set_tracking_uri(before)

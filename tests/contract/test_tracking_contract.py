@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,12 +88,30 @@ def test_a_resumed_run_is_the_same_run_running_with_new_tags(services: Services)
     run = services.run(**{Tag.GIT_COMMIT: "old", Tag.SEED: "1"})
     services.tracker.log_metrics(run.run_id, {"loss": 1.0}, step=1)
     services.tracker.finish(run.run_id, RunStatus.FAILED)
-    resumed = services.tracker.resume(run.run_id, {Tag.GIT_COMMIT: "new"})
+    resumed = services.tracker.resume(run.run_id, services.spec(**{Tag.GIT_COMMIT: "new"}))
     assert resumed.run_id == run.run_id
     assert resumed.status is RunStatus.RUNNING
     assert (resumed.tags[Tag.GIT_COMMIT], resumed.tags[Tag.SEED]) == ("new", "1")
     assert resumed.tags[Tag.FINGERPRINT] == "f" * 32
     assert resumed.metrics == {"loss": 1.0}
+    assert (resumed.params, resumed.datasets) == (run.params, run.datasets)
+
+
+def test_a_started_run_has_flat_parameters_and_its_dataset(services: Services) -> None:
+    run = services.run()
+    assert run.params == {"model": "lenet", "training.lr": "0.1", "training.epochs": "3"}
+    assert tuple(run.datasets) == ("d" * 32,)
+
+
+def test_a_resumed_run_gets_the_parameters_it_lacks_and_keeps_the_others(
+    services: Services,
+) -> None:
+    short = replace(services.spec(), params={"model": "lenet"})
+    run = services.tracker.start(short)
+    longer = {"model": "another", "training": {"lr": 0.1}}
+    resumed = services.tracker.resume(run.run_id, replace(short, params=longer))
+    assert resumed.params == {"model": "lenet", "training.lr": "0.1"}
+    assert tuple(resumed.datasets) == ("d" * 32,)
 
 
 def test_tags_are_added_and_replaced(services: Services) -> None:
@@ -282,7 +301,7 @@ def test_tags_of_a_model_make_it_and_are_kept_apart_from_its_versions(
 GONE = "0" * 32
 MISSING = {
     "get": lambda s: s.tracker.get(GONE),
-    "resume": lambda s: s.tracker.resume(GONE, {}),
+    "resume": lambda s: s.tracker.resume(GONE, s.spec()),
     "finish": lambda s: s.tracker.finish(GONE, RunStatus.FAILED),
     "set tags": lambda s: s.tracker.set_tags(GONE, {"a": "b"}),
     "log metrics": lambda s: s.tracker.log_metrics(GONE, {"loss": 1.0}, 1),

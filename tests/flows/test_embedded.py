@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from components.settings import Settings
 from flows.embedded import Embedded
-from flows.probes import Addresses
+from flows.probes import Addresses, worker_ready
+from tests.flows.conftest import Installation
 
 
 def test_other_servers_of_the_shell_are_not_meant(
@@ -21,7 +24,8 @@ def test_other_servers_of_the_shell_are_not_meant(
     addresses = Addresses("127.0.0.1", 4200, 5000)
     environment = Embedded(Settings(home=tmp_path)).environment(addresses)
     assert environment["PREFECT_API_URL"] == "http://127.0.0.1:4200/api"
-    assert environment["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:5000"
+    assert Settings.from_environment(environment).mlflow_uri == "http://127.0.0.1:5000"
+    assert "MLFLOW_TRACKING_URI" not in environment
     assert "PREFECT_API_KEY" not in environment
     assert environment["NO_PROXY"] == "example.org,127.0.0.1,localhost"
 
@@ -30,4 +34,51 @@ def test_a_path_that_supervisord_cannot_hold_is_refused(tmp_path: Path) -> None:
     from components.errors import StateDirectoryError
 
     with pytest.raises(StateDirectoryError, match="percent"):
-        Embedded(Settings(home=tmp_path / "a%b")).start(lambda name: None)
+        Embedded(Settings(home=tmp_path / "a%b")).start(print, print)
+
+
+@pytest.mark.servers
+def test_a_run_during_a_start_waits_until_all_is_ready(installation: Installation) -> None:
+    starting = installation.start("up")
+    state = installation.home / "run" / "services.json"
+    while not state.exists():  # written while the start is under way
+        assert starting.poll() is None
+    try:
+        assert "Prefect run" in installation.ok(
+            "run", "data", "--set", "dataset=fashion_mnist_sample"
+        )
+        printed, _ = starting.communicate()
+        assert starting.returncode == 0, printed
+    finally:
+        installation.ok("down")
+
+
+@pytest.mark.servers
+def test_a_killed_worker_is_not_running_although_the_server_still_lists_it(
+    servers: Installation,
+) -> None:
+    embedded = Embedded(Settings(home=servers.home))
+    assert all(service.running for service in embedded.status())
+    supervisor = psutil.Process(int((servers.home / "run" / "supervisord.pid").read_text()))
+    [worker] = [p for p in supervisor.children() if "worker" in p.cmdline()]
+    supervisor.suspend()  # so that it cannot start another one yet
+    worker.kill()
+    try:
+        running = {service.name: service.running for service in embedded.status()}
+    finally:
+        supervisor.resume()
+    assert running == {"prefect": True, "mlflow": True, "worker": False}
+    addresses = embedded.join()
+    assert addresses is not None
+    assert all(service.running for service in embedded.status())
+    before, later = datetime.fromtimestamp(worker.create_time(), UTC), datetime.now(UTC)
+    assert worker_ready(addresses, before)
+    assert not worker_ready(addresses, later + timedelta(minutes=1))
+
+
+@pytest.mark.servers
+def test_proxies_of_the_shell_do_not_come_between(servers: Installation) -> None:
+    proxies = {"ALL_PROXY": "socks5://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+    arguments = ["run", "data", "--set", "dataset=fashion_mnist_sample"]
+    done = servers.call(*arguments, **proxies, no_proxy="example.org")
+    assert done.returncode == 0, done.stderr

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.errors import ConfigError, UnknownKeyError
-from components.params import check, load_params, load_profile, merge, parse_assignments
+from components.params import (
+    check,
+    load_params,
+    load_profile,
+    merge,
+    parse_assignments,
+    profile_names,
+)
 from components.promotion.policy import PromotionParams
 from components.settings import PROJECT_ROOT
 from components.training.classifier import TrainConfig
@@ -43,24 +50,47 @@ def write(tmp_path: Path):
 
 
 def test_a_profile_is_laid_over_the_sections(write) -> None:
-    path = write("a: {x: 1, y: 2}\nb: 3\nprofiles: {fast: {a: {x: 9}}}\n")
-    assert load_params(path) == {"a": {"x": 1, "y": 2}, "b": 3}
-    assert load_params(path, "fast") == {"a": {"x": 9, "y": 2}, "b": 3}
-    assert load_profile(path, "fast") == {"a": {"x": 9}}
+    path = write("training: {x: 1, y: 2}\ndata: {b: 3}\nprofiles: {fast: {training: {x: 9}}}\n")
+    assert load_params(path) == {"training": {"x": 1, "y": 2}, "data": {"b": 3}}
+    assert load_params(path, "fast") == {"training": {"x": 9, "y": 2}, "data": {"b": 3}}
+    assert load_profile(path, "fast") == {"training": {"x": 9}}
+    assert profile_names(path) == ["fast"]
 
 
 def test_an_unknown_profile_names_the_nearest(write) -> None:
     with pytest.raises(UnknownKeyError, match="Did you mean 'demo'"):
-        load_params(write("profiles: {demo: {a: 1}, full: {a: 2}}"), "dmo")
+        load_params(write("profiles: {demo: {training: {}}, full: {}}"), "dmo")
 
 
 def test_an_empty_profile_changes_nothing(write) -> None:
-    path = write("a: 1\nprofiles:\n  plain:\n")
-    assert load_params(path, "plain") == {"a": 1}
+    path = write("training: {a: 1}\nprofiles:\n  plain:\n")
+    assert load_params(path, "plain") == {"training": {"a": 1}}
     assert load_profile(path, "plain") == {}
 
 
-@pytest.mark.parametrize("text", ["a: [", "just words", "- 1\n- 2", "\x00"])
+@pytest.mark.parametrize("name", ["data", "nightly", "training", "promotion", "schedule"])
+def test_every_section_may_be_there_or_empty(write, name: str) -> None:
+    assert load_params(write(f"{name}: {{a: 1}}")) == {name: {"a": 1}}
+    assert load_params(write(f"{name}:")) == {name: {}}
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy", "where"),
+    [
+        ("trainig: {epochs: 3}", "Did you mean 'training'?", "params.yaml"),
+        ("profiles: {demo: {trainin: {epochs: 3}}}", "Did you mean 'training'?", "profile demo"),
+        ("profiles: {demo: {promotion: {}}}", "Use one of the names listed.", "profile demo"),
+        ("1: {}", "Use one of the names listed.", "params.yaml"),
+    ],
+)
+def test_a_section_that_nobody_reads_is_refused(write, text: str, remedy: str, where: str) -> None:
+    with pytest.raises(UnknownKeyError) as caught:
+        load_params(write(text))
+    assert caught.value.remedy == remedy
+    assert where in caught.value.subject
+
+
+@pytest.mark.parametrize("text", ["a: [", "just words", "- 1\n- 2", "\x00", "training: 3"])
 def test_a_file_that_is_no_mapping_is_refused(write, text: str) -> None:
     with pytest.raises(ConfigError, match=r"params\.yaml"):
         load_params(write(text))

@@ -12,7 +12,7 @@ def test_nothing_set_gives_the_defaults_beside_the_project() -> None:
     settings = Settings.from_environment({})
     assert settings.home == PROJECT_ROOT / ".nightforge"
     assert settings.params_file == PROJECT_ROOT / "params.yaml"
-    assert settings.mlflow_tracking_uri is None
+    assert settings.mlflow_uri is None
 
 
 def test_every_field_can_be_set(tmp_path: Path) -> None:
@@ -23,18 +23,21 @@ def test_every_field_can_be_set(tmp_path: Path) -> None:
         "mlflow_port": "5001",
         "params_file": str(tmp_path / "params.yaml"),
         "data_dir": str(tmp_path / "data"),
-        "mlflow_tracking_uri": "http://127.0.0.1:2",
+        "remote": "s3://bucket/prefix",
+        "s3_endpoint": "http://127.0.0.1:9000",
+        "s3_region": "eu-central-1",
+        "mlflow_uri": "http://127.0.0.1:2",
     }
     assert set(values) == set(Settings.model_fields)
     settings = Settings.from_environment({PREFIX + k.upper(): v for k, v in values.items()})
     assert {k: str(v) for k, v in settings.model_dump().items()} == values
 
 
-def test_the_servers_own_variables_are_read_and_ours_win() -> None:
-    environ = {"MLFLOW_TRACKING_URI": "http://theirs"}
-    assert Settings.from_environment(environ).mlflow_tracking_uri == "http://theirs"
-    environ["NIGHTFORGE_MLFLOW_TRACKING_URI"] = "http://ours"
-    assert Settings.from_environment(environ).mlflow_tracking_uri == "http://ours"
+def test_an_mlflow_server_of_the_shell_is_not_meant() -> None:
+    assert Settings.from_environment({"MLFLOW_TRACKING_URI": "http://theirs"}).mlflow_uri is None
+    with pytest.raises(UnknownKeyError) as caught:
+        Settings.from_environment({"NIGHTFORGE_MLFLOW_TRACKING_URI": "http://theirs"})
+    assert "NIGHTFORGE_MLFLOW_URI" not in str(caught.value)  # what is not for people
 
 
 def test_an_empty_variable_counts_as_unset() -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,15 +9,19 @@ from toy_night import (
     TEST,
     Fuse,
     Skilled,
+    alias,
     fused,
     night,
-    toy_context,
-    toy_data,
+    state_of,
     trained,
 )
 
-from components.errors import MissingMetricError, PromotionError, TrackingError
-from components.jobs.context import JobContext
+from components.errors import (
+    MissingMetricError,
+    PromotionError,
+    TrackingError,
+    TrackingUnavailableError,
+)
 from components.jobs.evaluate import CHAMPION_REPORT, evaluate, headline, read_report
 from components.jobs.gate import gate, promote, register
 from components.jobs.records import (
@@ -28,38 +31,7 @@ from components.jobs.records import (
     stored_decision,
 )
 from components.promotion.decision import PromotionDecision
-from components.tracking.base import CHAMPION, PREVIOUS, Tag, TrackedRun
-from components.versioning.versions import DatasetVersion
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> DatasetVersion:
-    return toy_data(tmp_path_factory.mktemp("toy") / "prepared")
-
-
-@pytest.fixture
-def context(tmp_path: Path) -> JobContext:
-    return toy_context(tmp_path)
-
-
-@pytest.fixture
-def first(context: JobContext, data: DatasetVersion) -> TrackedRun:
-    """A champion of skill 0.85."""
-    run = trained(context, 0.85, "first")
-    night(context, run, data)
-    return run
-
-
-def alias(context: JobContext, name: str) -> int | None:
-    found = context.registry.by_alias(MODEL, name)
-    return found.version if found else None
-
-
-def state_of(context: JobContext, run: TrackedRun, data: DatasetVersion) -> DecisionState | None:
-    version = context.registry.version_of_run(MODEL, run.run_id)
-    record = stored_decision(version, data.version) if version else None
-    return record.state if record else None
-
+from components.tracking.base import CHAMPION, PREVIOUS, Tag
 
 # One night after another
 
@@ -156,6 +128,22 @@ def test_a_champion_that_does_not_load_stops_the_night_and_stays(context, first,
     with pytest.raises(PromotionError, match=r"toy-classifier version 1"):
         night(context, trained(context, 0.95, "better"), data)
     assert alias(context, CHAMPION) == 1
+
+
+def test_a_server_away_while_the_champion_loads_is_no_incident(context, first, data) -> None:
+    class Away:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(context.registry, name)
+
+        def load(self, version: object) -> None:
+            raise TrackingUnavailableError(
+                "MLflow", got="no answer", wanted="an answer", remedy="Wait."
+            )
+
+    run = trained(context, 0.95, "better")
+    with pytest.raises(TrackingUnavailableError):
+        evaluate(replace(context, registry=Away()), run, data)
+    assert evaluate(context, run, data).champion.version == 1
 
 
 def test_a_candidate_without_a_model_is_a_tracking_error(context, data) -> None:

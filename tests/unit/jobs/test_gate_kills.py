@@ -8,10 +8,11 @@ from toy_night import (
     MODEL,
     Fuse,
     Interrupted,
+    alias,
     fused,
     night,
+    state_of,
     toy_context,
-    toy_data,
     trained,
 )
 
@@ -25,35 +26,6 @@ from components.jobs.records import (
 from components.tracking import figures
 from components.tracking.base import CHAMPION, PREVIOUS, TrackedRun
 from components.versioning.versions import DatasetVersion
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> DatasetVersion:
-    return toy_data(tmp_path_factory.mktemp("toy") / "prepared")
-
-
-@pytest.fixture
-def context(tmp_path: Path) -> JobContext:
-    return toy_context(tmp_path)
-
-
-@pytest.fixture
-def first(context: JobContext, data: DatasetVersion) -> TrackedRun:
-    """A champion of skill 0.85."""
-    run = trained(context, 0.85, "first")
-    night(context, run, data)
-    return run
-
-
-def alias(context: JobContext, name: str) -> int | None:
-    found = context.registry.by_alias(MODEL, name)
-    return found.version if found else None
-
-
-def state_of(context: JobContext, run: TrackedRun, data: DatasetVersion) -> DecisionState | None:
-    version = context.registry.version_of_run(MODEL, run.run_id)
-    record = stored_decision(version, data.version) if version else None
-    return record.state if record else None
 
 
 @pytest.fixture

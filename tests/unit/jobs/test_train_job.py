@@ -180,12 +180,15 @@ def test_a_resumed_run_has_the_weights_of_an_uninterrupted_one(context, data, tm
 
 
 def test_a_run_left_running_by_a_dead_process_goes_on(context, data) -> None:
-    """After a SIGKILL nobody closed the run."""
+    """After a SIGKILL nobody closed the run, and it may have come before all was recorded."""
     with pytest.raises(KeyboardInterrupt):
         run(context, data, CONFIG, Breaking(1, KeyboardInterrupt()))
     (left,) = {run_id for run_id, _ in context.tracker.logged}
-    context.tracker.resume(left, {})
-    assert run(context, data, CONFIG).run.run_id == left
+    context.tracker._change(left, status=RunStatus.RUNNING, params={}, datasets=())
+    resumed = run(context, data, CONFIG).run
+    assert resumed.run_id == left
+    assert resumed.params["training.epochs"] == "3"
+    assert resumed.datasets == (data.version,)
     assert context.tracker.logged == [(left, 1), (left, 2), (left, 3)]
 
 

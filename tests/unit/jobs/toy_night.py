@@ -19,6 +19,7 @@ from components.datasets.prepared import load_prepared
 from components.jobs.context import JobContext
 from components.jobs.evaluate import evaluate
 from components.jobs.gate import GateOutcome, PromoteOutcome, gate, promote, register
+from components.jobs.records import DecisionState, stored_decision
 from components.settings import Settings
 from components.tracking.base import DatasetInput, RunSpec, RunStatus, TrackedRun
 from components.tracking.memory import MemoryRegistry, MemoryTracker
@@ -89,6 +90,17 @@ def night(
     version = register(context, run, data).version
     gated = gate(context, version, evaluation, data)
     return gated, promote(context, gated.version, data)
+
+
+def alias(context: JobContext, name: str) -> int | None:
+    found = context.registry.by_alias(MODEL, name)
+    return found.version if found else None
+
+
+def state_of(context: JobContext, run: TrackedRun, data: DatasetVersion) -> DecisionState | None:
+    version = context.registry.version_of_run(MODEL, run.run_id)
+    record = stored_decision(version, data.version) if version else None
+    return record.state if record else None
 
 
 class Interrupted(BaseException):

@@ -27,12 +27,12 @@ def test_lenet_has_the_books_parameters() -> None:
 
 
 def test_a_deployable_model_normalises_its_input() -> None:
-    model = Deployable(nn.Identity(), mean=0.25, std=0.5)
-    assert model(torch.tensor([0.25, 0.75])).tolist() == [0.0, 1.0]
+    model = Deployable(nn.Identity(), mean=(0.25,), std=(0.5,))
+    assert model(torch.tensor([[[[0.25, 0.75]]]])).tolist() == [[[[0.0, 1.0]]]]
 
 
 def test_a_deployable_model_keeps_its_normalisation_in_its_state() -> None:
-    state = Deployable(nn.Identity(), mean=0.25, std=0.5).state_dict()
-    other = Deployable(nn.Identity(), mean=0.0, std=1.0)
+    state = Deployable(nn.Identity(), mean=(0.25,), std=(0.5,)).state_dict()
+    other = Deployable(nn.Identity(), mean=(0.0,), std=(1.0,))
     other.load_state_dict(state)
     assert other(torch.tensor([0.75])).item() == 1.0

@@ -20,9 +20,13 @@ POLICY = PromotionPolicy(floor=0.8, minimum_gain=0.005, recall_margin=0.03)
 PRINT = "f" * 32
 
 
-def ledger(alpha: float = 1e-3, version: str = "v1") -> AlphaLedger:
+def ledger(alpha: float = 1e-3, version: str = "v1", champion: int = 1) -> AlphaLedger:
     entry = AlphaEntry(
-        candidate=PRINT, dataset_version=version, alpha=alpha, reserved_at=datetime.now(UTC)
+        candidate=PRINT,
+        dataset_version=version,
+        champion=champion,
+        alpha=alpha,
+        reserved_at=datetime.now(UTC),
     )
     return AlphaLedger(entries=(entry,))
 
@@ -45,7 +49,7 @@ def verdict(decision: PromotionDecision) -> dict[str, bool]:
 
 
 def run(candidate, champion, *, policy=POLICY, book=None) -> PromotionDecision:
-    return decide(candidate, champion, policy, book or ledger(), PRINT)
+    return decide(candidate, champion, policy, book or ledger(), PRINT, 1)
 
 
 def test_the_first_model_needs_only_what_needs_no_champion(report) -> None:
@@ -141,9 +145,9 @@ def test_cost_beyond_the_budget_refuses(report) -> None:
 
 
 def test_a_test_without_reserved_level_is_an_error(report) -> None:
-    for book in (AlphaLedger(), ledger(version="v0")):
+    for book in (AlphaLedger(), ledger(version="v0"), ledger(champion=2)):
         with pytest.raises(PromotionError, match="no reserved alpha"):
-            decide(report(900), report(850), POLICY, book, PRINT)
+            decide(report(900), report(850), POLICY, book, PRINT, 1)
 
 
 def test_a_used_up_budget_refuses_whatever_the_gain(report) -> None:
@@ -160,7 +164,7 @@ def test_a_gain_of_exactly_the_minimum_is_enough(report, hits: int) -> None:
 
 
 def test_a_decision_is_a_pure_function(report) -> None:
-    arguments = report(900), report(850), POLICY, ledger(), PRINT
+    arguments = report(900), report(850), POLICY, ledger(), PRINT, 1
     before = [a.model_dump_json() for a in arguments[:4]]
     assert decide(*arguments) == decide(*arguments)
     assert [a.model_dump_json() for a in arguments[:4]] == before

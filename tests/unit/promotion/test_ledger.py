@@ -18,7 +18,7 @@ def after(days: float) -> datetime:
 
 
 def add(ledger: AlphaLedger, now: datetime, name: str, policy=POLICY) -> tuple[AlphaLedger, float]:
-    entry = reserve(ledger, policy, candidate=name, dataset_version="v1", now=now)
+    entry = reserve(ledger, policy, candidate=name, dataset_version="v1", champion=1, now=now)
     return AlphaLedger(entries=(*ledger.entries, entry)), entry.alpha
 
 
@@ -45,26 +45,55 @@ def test_a_year_later_the_level_comes_back() -> None:
 
 def test_the_same_test_is_never_reserved_twice() -> None:
     ledger = fill(POLICY, [0])
-    again = reserve(ledger, POLICY, candidate="run 0", dataset_version="v1", now=after(200))
+    again = reserve(
+        ledger, POLICY, candidate="run 0", dataset_version="v1", champion=1, now=after(200)
+    )
     assert again == ledger.entries[0]
 
 
-@pytest.mark.parametrize(("name", "version"), [("run 0", "v2"), ("run 1", "v1")])
-def test_another_candidate_or_dataset_is_another_test(name: str, version: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "version", "champion"), [("run 0", "v2", 1), ("run 1", "v1", 1), ("run 0", "v1", 2)]
+)
+def test_another_candidate_dataset_or_champion_is_another_test(
+    name: str, version: str, champion: int
+) -> None:
     ledger = fill(POLICY, [0])
-    entry = reserve(ledger, POLICY, candidate=name, dataset_version=version, now=after(1))
+    entry = reserve(
+        ledger,
+        POLICY,
+        candidate=name,
+        dataset_version=version,
+        champion=champion,
+        now=after(1),
+    )
     assert entry.reserved_at == after(1)
-    assert ledger.find(name, version) is None
+    assert ledger.find(name, version, champion) is None
+
+
+def test_an_entry_without_a_champion_is_spent_but_stands_for_no_test() -> None:
+    old = AlphaEntry(candidate="run 0", dataset_version="v1", alpha=0.05, reserved_at=START)
+    entry = reserve(
+        AlphaLedger(entries=(old,)),
+        POLICY,
+        candidate="run 0",
+        dataset_version="v1",
+        champion=1,
+        now=after(1),
+    )
+    assert entry.alpha == 0
+    assert entry.champion == 1
 
 
 def test_a_refused_reservation_stays_refused() -> None:
     ledger = fill(POLICY, [0, 0, 0, 0, 0, 1])
-    later = reserve(ledger, POLICY, candidate="run 5", dataset_version="v1", now=after(400))
+    later = reserve(
+        ledger, POLICY, candidate="run 5", dataset_version="v1", champion=1, now=after(400)
+    )
     assert later.alpha == 0
 
 
 def test_without_a_clock_it_is_now() -> None:
-    entry = reserve(AlphaLedger(), POLICY, candidate="x", dataset_version="v1")
+    entry = reserve(AlphaLedger(), POLICY, candidate="x", dataset_version="v1", champion=1)
     assert datetime.now(UTC) - entry.reserved_at < timedelta(minutes=1)
 
 

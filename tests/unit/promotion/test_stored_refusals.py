@@ -18,6 +18,7 @@ LEDGER = AlphaLedger(
         AlphaEntry(
             candidate=PRINT,
             dataset_version="v1",
+            champion=1,
             alpha=0.01,
             reserved_at=datetime(2026, 1, 1, tzinfo=UTC),
         ),
@@ -33,7 +34,7 @@ def test_a_refusal_for_a_number_that_is_not_finite_can_be_stored_and_read(
     bad = {name: (value, 1.0, 1.0) if name == "recall" else value}
     candidate = make_report(LABELS, LABELS, **bad)
     champion = make_report(LABELS, [0] * 60)
-    decision = decide(candidate, champion, PromotionPolicy(), LEDGER, PRINT)
+    decision = decide(candidate, champion, PromotionPolicy(), LEDGER, PRINT, 1)
     assert not decision.promoted
     again = PromotionDecision.model_validate_json(decision.model_dump_json(indent=2))
     assert (again.promoted, again.reasons) == (False, decision.reasons)

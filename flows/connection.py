@@ -1,0 +1,59 @@
+"""This process's clients of the embedded servers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from components.errors import ServiceError
+from components.settings import Settings
+from flows.embedded import Embedded
+from flows.probes import Addresses
+
+
+@contextmanager
+def answering(settings: Settings) -> Iterator[None]:
+    """Turn what the HTTP client of Prefect says of its server into one clear line.
+
+    Raises:
+        ServiceError: If the server cannot be reached, or answers with an error.
+    """
+    import httpx
+
+    try:
+        yield
+    except httpx.HTTPError as error:
+        raise ServiceError(
+            "Prefect's server",
+            got=f"{type(error).__name__} ({' '.join(str(error).split())[:300] or 'no message'})",
+            wanted="an answer",
+            remedy=f"See `nightforge status` and {settings.logs / 'prefect.log'}; "
+            "a run that was started goes on.",
+        ) from error
+
+
+def connect(settings: Settings, addresses: Addresses) -> None:
+    """Point this process's Prefect and MLflow clients at the embedded servers.
+
+    Must come before the first import of prefect, which reads the environment then.
+    """
+    environment = Embedded(settings).environment(addresses)
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+def register_if_running(settings: Settings) -> None:
+    """Register the deployments again where servers run, so that forms name today's datasets.
+
+    Raises:
+        ServiceError: If the server cannot be reached.
+    """
+    addresses = Embedded(settings).addresses()
+    if addresses is None:
+        return
+    connect(settings, addresses)
+    from flows.deployments import register_all
+
+    with answering(settings):
+        register_all(settings)

@@ -1,0 +1,61 @@
+"""A flow's parameters, checked before a run starts: types, ranges and choices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, get_type_hints
+
+from prefect import Flow
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from components.catalog import unknown_key
+from components.errors import ConfigError
+from components.params import Tree, check
+
+DATASET = "dataset"
+
+
+def checked_parameters(
+    flow: Flow[..., None],
+    values: Mapping[str, Any],
+    place: Callable[[str], str] = "parameter {}".format,
+    own_datasets: Iterable[str] = (),
+) -> Tree:
+    """The values as the flow will see them.
+
+    Args:
+        flow: Its signature decides.
+        values: Parameter names and values.
+        place: How a person finds a parameter ("params.yaml: training").
+        own_datasets: Names that the parameter `dataset` may have besides the catalog's.
+
+    Raises:
+        ConfigError: For an unknown name or an unusable value.
+    """
+    hints = get_type_hints(flow.fn, include_extras=True)
+    schema: dict[str, Any] = flow.parameters.properties
+    checked: Tree = {}
+    for key, value in values.items():
+        if key not in schema:
+            raise unknown_key(f"parameter of {flow.name}", key, schema)
+        hint, where = hints[key], place(key)
+        if isinstance(hint, type) and issubclass(hint, BaseModel):
+            checked[key] = check(hint, {} if value is None else value, where).model_dump(
+                mode="json"
+            )
+            continue
+        choices = [*schema[key].get("enum", ()), *(own_datasets if key == DATASET else ())]
+        if choices and value not in choices:
+            raise unknown_key(where, str(value), choices)
+        checked[key] = _plain(hint, value, where)
+    return checked
+
+
+def _plain(hint: Any, value: object, where: str) -> object:
+    try:
+        return TypeAdapter(hint).validate_python(value)
+    except ValidationError as error:
+        wanted = error.errors()[0]["msg"].removeprefix("Input should be ")
+        raise ConfigError(
+            where, got=repr(value), wanted=wanted, remedy="Correct the value."
+        ) from None
