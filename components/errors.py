@@ -8,6 +8,7 @@ NightforgeError
 │   ├── ChecksumError           bytes are there, but they are not the expected ones
 │   └── CorruptDataError        a file that cannot be what it claims to be
 ├── VersioningError             the DVC command line failed
+│   └── ObjectStoreError        a bucket that cannot be used as asked until a person acts
 ├── TrainingError
 │   ├── NonFiniteLossError      NaN or infinity in a loss
 │   └── CheckpointError         a checkpoint that cannot be read or written
@@ -84,6 +85,10 @@ class CorruptDataError(DataError):
 
 class VersioningError(NightforgeError):
     """The DVC command line failed."""
+
+
+class ObjectStoreError(VersioningError):
+    """An object store refused, and will refuse again until a person acts."""
 
 
 class TrainingError(NightforgeError):
