@@ -43,6 +43,8 @@ def answers() -> Answers:
 @pytest.fixture
 def endpoint(answers: Answers) -> Iterator[str]:
     class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # clients wait for its "100 Continue"
+
         def answer(self) -> None:
             answers.seen.append((self.command, self.path, self.headers))
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -52,6 +54,7 @@ def endpoint(answers: Answers) -> Iterator[str]:
             self.send_response(answers.status)
             self.send_header("Content-Length", str(answers.claimed if head else len(body)))
             self.send_header("ETag", '"tag"')
+            self.send_header("Connection", "close")
             self.end_headers()
             if not head:
                 self.wfile.write(body)
