@@ -8,7 +8,7 @@ NightforgeError
 │   ├── ChecksumError           bytes are there, but they are not the expected ones
 │   └── CorruptDataError        a file that cannot be what it claims to be
 ├── VersioningError             the DVC command line failed
-│   └── ObjectStoreError        an S3 service refused
+│   └── ObjectStoreError        a bucket that cannot be used as asked until a person acts
 ├── TrainingError
 │   ├── NonFiniteLossError      NaN or infinity in a loss
 │   └── CheckpointError         a checkpoint that cannot be read or written
@@ -89,7 +89,7 @@ class VersioningError(NightforgeError):
 
 
 class ObjectStoreError(VersioningError):
-    """An S3-compatible service refused a request, or cannot be asked as things are."""
+    """An object store refused, and will refuse again until a person acts."""
 
 
 class TrainingError(NightforgeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -119,26 +120,31 @@ class RawFile:
     payload: bool = False
 
 
-@dataclass(frozen=True)
-class ObjectInfo:
+class FoundObject(Protocol):
     """An object of an S3-compatible store; `key` is relative to the prefix that was listed."""
 
-    key: str
-    size: int
-    etag: str
+    @property
+    def key(self) -> str: ...  # noqa: D102
+    @property
+    def size(self) -> int: ...  # noqa: D102
+    @property
+    def etag(self) -> str: ...  # noqa: D102
 
 
 class ObjectReader(Protocol):
     """The part of an object store that fetching needs; versioning injects the real one."""
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "") -> Iterator[FoundObject]:
         """All objects below the prefix."""
 
     def get_file(self, key: str, path: Path) -> None:
         """Bring one object to `path`, whole or not at all."""
 
 
-def no_object_store(url: str) -> ObjectReader:
+Objects = Callable[[str], AbstractContextManager[ObjectReader]]
+
+
+def no_object_store(url: str) -> AbstractContextManager[ObjectReader]:
     """Stands where no opener of object stores was injected."""
     raise NotImplementedError(f"nothing here can open {url}")
 
@@ -171,7 +177,7 @@ class FetchRequest(Generic[F]):
     destination: Path
     partial: Path
     quarantine: Path
-    objects: Callable[[str], ObjectReader] = no_object_store
+    objects: Objects = no_object_store
 
 
 @dataclass(frozen=True)

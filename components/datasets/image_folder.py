@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from pydantic import Field
@@ -18,7 +18,7 @@ from components.datasets.base import (
     DatasetSpec,
     FetchConfig,
     FetchRequest,
-    ObjectReader,
+    Objects,
     PoolConfig,
     RawImages,
     ReadRequest,
@@ -101,23 +101,24 @@ def _bring_objects(source: str, images: Path, request: FetchRequest[ImageFolderC
     if source.lower().endswith(ARCHIVE_SUFFIXES):
         folder, _, name = source.rpartition("/")
         archive = request.destination / name
-        request.objects(folder).get_file(name, archive)
+        with request.objects(folder) as store:
+            store.get_file(name, archive)
         _bring_files(archive, images, request.destination / "unpacked")
         archive.unlink()
         return
-    store, listed = request.objects(source), {}
-    before = _known_objects(request.present / OBJECTS_FILE)
-    for found in store.list():
-        path = checked_path(found.key, source)
-        if path is None:
-            continue
-        listed[f"{source}/{path}"] = identity = f"{found.size} {found.etag}"
-        target, kept = images / path, request.present / IMAGES / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if before.get(f"{source}/{path}") == identity and kept.is_file():
-            shutil.copyfile(kept, target)
-        else:
-            store.get_file(found.key, target)
+    listed, before = {}, _known_objects(request.present / OBJECTS_FILE)
+    with request.objects(source) as store:
+        for found in store.list():
+            path = checked_path(found.key, source)
+            if path is None or found.key.endswith("/"):
+                continue
+            listed[f"{source}/{path}"] = identity = f"{found.size} {found.etag}"
+            target, kept = images / path, request.present / IMAGES / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if before.get(f"{source}/{path}") == identity and kept.is_file():
+                shutil.copyfile(kept, target)
+            else:
+                store.get_file(found.key, target)
     note = request.destination / OBJECTS_FILE
     note.write_text(json.dumps(_known_objects(note) | listed, indent=0), encoding="utf-8")
 
@@ -127,9 +128,7 @@ def _known_objects(path: Path) -> dict[str, str]:
     return known
 
 
-def describe_source(
-    config: ImageFolderConfig, objects: Callable[[str], ObjectReader]
-) -> Iterator[str]:
+def describe_source(config: ImageFolderConfig, objects: Objects) -> Iterator[str]:
     """One line for each file or object of source and inbox that changes when it does.
 
     Cheap enough for every night: sizes and times of files, sizes and ETags of objects.
@@ -139,17 +138,26 @@ def describe_source(
     """
     for place in (config.source, config.inbox):
         if place.startswith(S3):
-            yield from _describe_objects(place, objects)
+            yield from _describe_objects(place, objects, required=place == config.source)
         elif place == config.source or (place and Path(place).is_dir()):
             yield from _describe_files(_there(Path(place)))
 
 
-def _describe_objects(place: str, objects: Callable[[str], ObjectReader]) -> Iterator[str]:
+def _describe_objects(place: str, objects: Objects, *, required: bool) -> Iterator[str]:
     if place.lower().endswith(ARCHIVE_SUFFIXES):
         folder, _, name = place.rpartition("/")
-        found = [item for item in objects(folder).list(name) if item.key == name]
+        with objects(folder) as store:
+            found = [item for item in store.list(name) if item.key == name]
     else:
-        found = sorted(objects(place).list(), key=lambda item: item.key)
+        with objects(place) as store:
+            found = sorted(store.list(), key=lambda item: item.key)
+    if not found and required:
+        raise DataUnavailableError(
+            f"source {place}",
+            got="no object",
+            wanted="images in class folders",
+            remedy="Check bucket and prefix, or upload the images first.",
+        )
     for item in found:
         yield f"{place} {item.key} {item.size} {item.etag}"
 

@@ -16,14 +16,14 @@ from typing import Any
 import yaml
 
 from components.datasets import DATASETS
-from components.datasets.base import SOURCE_FILE, DatasetSpec, ObjectReader
+from components.datasets.base import SOURCE_FILE, DatasetSpec
 from components.datasets.image_folder import ImageFolderConfig, describe_source
 from components.datasets.prepared import load, read_card
 from components.datasets.sections import OWN_FILE, Datasets
 from components.errors import DataError, VersioningError
 from components.settings import PROJECT_ROOT, REFRESH_VARIABLE, Settings
 from components.versioning.command import Dvc, OnLine
-from components.versioning.objects import S3Settings, open_store
+from components.versioning.objects import ObjectStore, open_store, s3_settings
 from components.versioning.versions import (
     DatasetChange,
     DatasetVersion,
@@ -60,9 +60,9 @@ class DvcWorkspace:
         """
         return Datasets(self.settings.params_file, self.settings.home / OWN_FILE)
 
-    def objects(self, url: str) -> ObjectReader:
+    def objects(self, url: str) -> ObjectStore:
         """Open an s3:// address with this installation's endpoint."""
-        return open_store(url, S3Settings.of(self.settings))
+        return open_store(url, s3_settings(self.settings))
 
     def reproduce(
         self, name: str, on_line: OnLine = print, *, again: bool = False

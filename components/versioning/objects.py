@@ -1,270 +1,343 @@
-"""S3-compatible object stores; the only module that imports boto3."""
+"""Files in a bucket of an S3-compatible service: the only module that drives boto3."""
 
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from io import BytesIO
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
+from types import TracebackType
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict
+import boto3.session
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from pydantic import BaseModel, ConfigDict, Field
 
-from components.datasets.base import ObjectInfo
-from components.errors import DataUnavailableError, ObjectStoreError
-from components.settings import Settings
+from components.errors import ConfigError, DataUnavailableError, ObjectStoreError
+from components.params import check
+from components.settings import PREFIX, Settings
+from components.versioning.object_errors import explained
 
-S3 = "s3://"
-PART_BYTES = 8 << 20
-ATTEMPTS = 4
-PASSING = (
-    "ConnectionError",
-    "EndpointConnectionError",
-    "ConnectionClosedError",
-    "ConnectTimeoutError",
-    "ReadTimeoutError",
-    "ResponseStreamingError",
-    "IncompleteReadError",
+MEGABYTE = 1 << 20
+ATTEMPTS = 5
+CONNECT_SECONDS, READ_SECONDS = 10, 60
+PAGE_SIZE = 1000
+PROBE = ".nightforge-probe-"
+# Never the C runtime, whose retries and threads are others than the ones tested.
+TRANSFER = TransferConfig(
+    multipart_threshold=8 * MEGABYTE,
+    multipart_chunksize=8 * MEGABYTE,
+    num_download_attempts=ATTEMPTS,
+    preferred_transfer_client="classic",
 )
+# Names that a server on a file system would resolve to somewhere above the prefix.
+CLIMBING = {".", ".."}
+
+OnBytes = Callable[[int], None]
 
 
 class S3Settings(BaseModel):
-    """Which service to speak to; credentials come from the AWS_* variables or profile files."""
+    """Where the service is. Credentials are never kept here: AWS's own chain finds them.
 
-    model_config = ConfigDict(frozen=True)
+    That chain is AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, then AWS_PROFILE
+    and the files in ~/.aws, then the role of the machine.
+    """
 
-    endpoint: str | None = None
-    region: str | None = None
+    # An address somebody put a password into is refused, and must not be shown in the refusal.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    @classmethod
-    def of(cls, settings: Settings) -> S3Settings:
-        """Those of this installation."""
-        return cls(endpoint=settings.s3_endpoint, region=settings.s3_region)
+    endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^@\s?#/]+(/[^@\s?#]*)?$",
+        description="Address of the S3-compatible service; empty means AWS",
+    )
+    region: str | None = Field(None, min_length=1, description="Region of the bucket")
 
 
-def split_url(url: str) -> tuple[str, str]:
-    """("bucket", "some/prefix") of s3://bucket/some/prefix.
+@dataclass(frozen=True)
+class ObjectInfo:
+    """One stored object.
+
+    Attributes:
+        key: Name below the store's prefix.
+        size: Bytes.
+        etag: The server's tag of the content: an md5 for small objects only.
+        modified: Time of the last write, with a time zone.
+    """
+
+    key: str
+    size: int
+    etag: str
+    modified: datetime
+
+
+def s3_settings(settings: Settings) -> S3Settings:
+    """Those of this installation.
 
     Raises:
-        ObjectStoreError: If the address has another form.
+        ConfigError: If the endpoint is no usable address.
     """
-    bucket, _, prefix = url.removeprefix(S3).partition("/")
-    if not url.startswith(S3) or not bucket:
-        raise ObjectStoreError(
-            f"address {url!r}",
-            got="no bucket",
-            wanted="s3://BUCKET or s3://BUCKET/PREFIX",
-            remedy="Correct the address.",
-        )
-    return bucket, prefix.strip("/")
+    values = {"endpoint": settings.s3_endpoint, "region": settings.s3_region}
+    return check(S3Settings, values, f"{PREFIX}S3")
 
 
 def open_store(url: str, settings: S3Settings) -> ObjectStore:
-    """The store behind s3://bucket/prefix; nothing is sent yet.
+    """A store over `url`; nothing is sent yet.
+
+    Args:
+        url: `s3://bucket` or `s3://bucket/prefix`.
+        settings: Endpoint and region.
 
     Raises:
-        ObjectStoreError: If the address has another form.
+        ConfigError: If the address is not of that form.
+        ObjectStoreError: If AWS_PROFILE names a profile that does not exist.
     """
-    import boto3
-    from botocore.config import Config
-
-    bucket, prefix = split_url(url)
-    config = Config(
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-        connect_timeout=5,
-        read_timeout=30,
-        # Other services than Amazon's do not know the newer checksums, nor buckets as host names.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        s3={"addressing_style": "path"} if settings.endpoint else {},
-    )
-    client = boto3.client(
-        "s3",
-        endpoint_url=settings.endpoint,
-        region_name=settings.region or (None if not settings.endpoint else "us-east-1"),
-        config=config,
-    )
+    bucket, prefix = _split(url)
+    with explained(f"s3://{bucket}"):
+        # A session of its own: the default one is shared by the process and not thread-safe.
+        client = boto3.session.Session().client(
+            "s3",
+            endpoint_url=settings.endpoint,
+            region_name=settings.region,
+            config=Config(
+                connect_timeout=CONNECT_SECONDS,
+                read_timeout=READ_SECONDS,
+                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+                # The newer checksums are unknown to many services that speak S3.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                # Only AWS is sure to have a DNS name for each bucket.
+                s3={"addressing_style": "path" if settings.endpoint else "auto"},
+            ),
+        )
     return ObjectStore(client, bucket, prefix)
 
 
 class ObjectStore:
-    """The objects of one bucket below one prefix; keys are relative to it."""
+    """One prefix of one bucket.
+
+    Keys are relative to the prefix and cannot leave it. Requests are repeated with growing pauses;
+    what still fails is a DataUnavailableError if it may pass and an ObjectStoreError if a person
+    has to act. Safe to use from several threads; close it, or use it in a `with`.
+    """
 
     def __init__(self, client: Any, bucket: str, prefix: str) -> None:
-        self._client, self.bucket, self._prefix = client, bucket, prefix
+        self._client, self._bucket = client, bucket
+        self._prefix = f"{prefix}/" if prefix else ""
 
-    def _key(self, key: str) -> str:
-        return f"{self._prefix}/{key}" if self._prefix else key
+    @property
+    def url(self) -> str:
+        """`s3://bucket/prefix`, without a slash at the end."""
+        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
-    def list(self, prefix: str = "", page_size: int = 1000) -> Iterator[ObjectInfo]:
-        """All objects below `prefix`, page by page.
+    def __repr__(self) -> str:
+        return f"ObjectStore({self.url})"
 
-        Raises:
-            DataUnavailableError: If the service cannot be reached.
-            ObjectStoreError: If it refuses.
+    def __enter__(self) -> ObjectStore:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def list(self, prefix: str = "", *, page_size: int = PAGE_SIZE) -> Iterator[ObjectInfo]:
+        """All objects whose key starts with `prefix`, in the server's order.
+
+        Args:
+            prefix: Start of the keys wanted, below the store's own prefix.
+            page_size: Objects per request, 1 to 1000.
         """
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket,
-            Prefix=self._key(prefix),
-            PaginationConfig={"PageSize": page_size},
+        pages = iter(
+            self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket,
+                Prefix=self._prefix + prefix,
+                PaginationConfig={"PageSize": page_size},
+            )
         )
-        strip = len(self._prefix) + 1 if self._prefix else 0
-        with self._translated("list"):
-            for page in pages:
-                for item in page.get("Contents", ()):
-                    if not item["Key"].endswith("/"):
-                        etag = item["ETag"].strip('"')
-                        yield ObjectInfo(item["Key"][strip:], item["Size"], etag)
+        while page := self._next(pages):
+            for found in page.get("Contents", ()):
+                if key := found["Key"].removeprefix(self._prefix):
+                    yield ObjectInfo(
+                        key, found["Size"], found["ETag"].strip('"'), found["LastModified"]
+                    )
 
-    def get_file(self, key: str, path: Path) -> None:
-        """Bring an object to `path`, whole or not at all.
+    def _next(self, pages: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
+        with explained(self._subject()):
+            return next(pages, None)
 
-        boto3's transfer manager resumes parts of large objects; a cut connection is tried again.
+    def get_file(self, key: str, path: Path, on_bytes: OnBytes | None = None) -> None:
+        """Copy an object to `path`, whose folder exists.
+
+        The bytes go to a hidden `*.part` beside it, which gets the final name once it is whole and
+        on the disk. Large objects are read in ranges; a broken connection repeats its range only.
+
+        Args:
+            key: The object.
+            path: The file to write; one that exists is replaced.
+            on_bytes: Told the number of new bytes, from several threads; negative when some
+                have to be read again.
 
         Raises:
-            DataUnavailableError: If the service cannot be reached, or cuts every attempt.
-            ObjectStoreError: If it refuses, or there is no such object.
+            DataUnavailableError: If the server cannot be reached, or the object changes meanwhile.
+            ObjectStoreError: If the object does not exist or the file cannot be written.
         """
-        from boto3.s3.transfer import TransferConfig
-
-        part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
-        try:
-            with self._translated(key):
-                config = TransferConfig(
-                    multipart_threshold=PART_BYTES,
-                    multipart_chunksize=PART_BYTES,
-                    num_download_attempts=ATTEMPTS,
+        subject, place = self._subject(key), self._place(key)
+        with explained(subject), _replacing(path) as stream:
+            wanted: int = self._client.head_object(**place)["ContentLength"]
+            self._download(place, stream, on_bytes)
+            stream.flush()
+            if (got := os.fstat(stream.fileno()).st_size) != wanted:
+                raise DataUnavailableError(
+                    subject, got=f"{got} bytes", wanted=f"{wanted}", remedy="Try again."
                 )
-                self._client.download_file(self.bucket, self._key(key), str(part), Config=config)
-            with part.open("rb") as stream:
-                os.fsync(stream.fileno())
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
 
-    def put_file(self, path: Path, key: str) -> None:
-        """Store a file, in parts of 8 MB when it is larger.
+    def put_file(self, path: Path, key: str, on_bytes: OnBytes | None = None) -> None:
+        """Store a file, in several parts above 8 MB; a reader never sees half of it.
 
         Raises:
-            DataUnavailableError: If the service cannot be reached.
-            ObjectStoreError: If it refuses.
+            DataUnavailableError: If the server cannot be reached.
+            ObjectStoreError: If it refuses, or the file cannot be read.
         """
-        from boto3.s3.transfer import TransferConfig
-
-        config = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES)
-        with self._translated(key):
-            self._client.upload_file(str(path), self.bucket, self._key(key), Config=config)
+        place = self._place(key)
+        with explained(self._subject(key)):
+            self._client.upload_file(str(path), **place, Callback=on_bytes, Config=TRANSFER)
 
     def get_bytes(self, key: str) -> bytes:
-        """A small object's content; errors as for `get_file`."""
-        with self._translated(key):
-            content: bytes = self._client.get_object(Bucket=self.bucket, Key=self._key(key))[
-                "Body"
-            ].read()
-        return content
+        """The content of an object that fits into memory."""
+        content = BytesIO()
+        with explained(self._subject(key)):
+            self._download(self._place(key), content)
+        return content.getvalue()
 
-    def put_bytes(self, key: str, content: bytes) -> None:
-        """Store a small object; errors as for `put_file`."""
-        with self._translated(key):
-            self._client.put_object(Bucket=self.bucket, Key=self._key(key), Body=content)
+    def put_bytes(self, content: bytes, key: str) -> None:
+        """Store a small object."""
+        with explained(self._subject(key)):
+            self._client.put_object(**self._place(key), Body=content)
 
     def delete(self, key: str) -> None:
-        """Remove an object; errors as for `put_file`."""
-        with self._translated(key):
-            self._client.delete_object(Bucket=self.bucket, Key=self._key(key))
+        """Delete an object; one that does not exist is no error."""
+        with explained(self._subject(key)):
+            self._client.delete_object(**self._place(key))
+
+    def exists(self, key: str) -> bool:
+        """Whether there is such an object."""
+        place = self._place(key)
+        with explained(self._subject(key)):
+            try:
+                self._client.head_object(**place)
+            except self._client.exceptions.ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                    return False
+                raise
+        return True
 
     def ensure_bucket(self) -> None:
-        """Create the bucket if it is missing, and prove that it can be written, read and cleared.
+        """Create the bucket if it is missing; prove that objects can be written, read and deleted.
 
         Raises:
-            DataUnavailableError: If the service cannot be reached.
-            ObjectStoreError: If credentials, rights or the bucket's name are wrong.
+            DataUnavailableError: If the server cannot be reached.
+            ObjectStoreError: If credentials are missing or wrong, a right is missing, the bucket
+                has an invalid name, or the server does not do what it is told.
         """
-        from botocore.exceptions import ClientError
-
-        with self._translated("bucket"):
-            try:
-                self._client.head_bucket(Bucket=self.bucket)
-            except ClientError as error:
-                if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
-                    raise
-                self._create_bucket()
-        key, content = f"nightforge-probe-{uuid4().hex}", uuid4().bytes
-        self.put_bytes(key, content)
-        back = self.get_bytes(key)
-        self.delete(key)
-        if back != content:
+        probe, content = PROBE + secrets.token_hex(8), secrets.token_bytes(32)
+        self._put_probe(probe, content)
+        try:
+            same = self.get_bytes(probe) == content
+        finally:
+            self.delete(probe)
+        if not same or self.exists(probe):
             raise ObjectStoreError(
-                f"bucket {self.bucket}",
-                got=f"{len(back)} other bytes than were written",
-                wanted="an object store that returns what it is given",
-                remedy="Check what else stands behind this endpoint.",
+                self._subject(),
+                got="other bytes than were written" if not same else "an object after its deletion",
+                wanted="a store that keeps what it is given and deletes what it is told",
+                remedy="Check the server's log, and for a cache between it and this machine.",
             )
 
+    def _put_probe(self, probe: str, content: bytes) -> None:
+        # Asking for the bucket first would need one right more, and a HEAD has no words for a no.
+        with explained(self._subject()):
+            try:
+                self._client.put_object(**self._place(probe), Body=content)
+            except self._client.exceptions.NoSuchBucket:
+                self._create_bucket()
+                self._client.put_object(**self._place(probe), Body=content)
+
     def _create_bucket(self) -> None:
-        region = self._client.meta.region_name
-        amazon = self._client.meta.endpoint_url.endswith("amazonaws.com")
-        elsewhere = amazon and region != "us-east-1"
+        region, known = self._client.meta.region_name, self._client.exceptions
+        elsewhere = region not in (None, "aws-global", "us-east-1")
         where = {"CreateBucketConfiguration": {"LocationConstraint": region}} if elsewhere else {}
-        self._client.create_bucket(Bucket=self.bucket, **where)
+        # Another process may be faster; if it was another owner, the probe is refused.
+        with suppress(known.BucketAlreadyExists, known.BucketAlreadyOwnedByYou):
+            self._client.create_bucket(Bucket=self._bucket, **where)
 
-    @contextmanager
-    def _translated(self, what: str) -> Iterator[None]:
-        """The libraries' errors as this project's; neither keys nor signatures are in them."""
-        from boto3.exceptions import Boto3Error
-        from botocore.exceptions import BotoCoreError, ClientError
+    def _download(self, place: dict[str, str], out: BinaryIO, tell: OnBytes | None = None) -> None:
+        self._client.download_fileobj(**place, Fileobj=out, Callback=tell, Config=TRANSFER)
 
-        subject = f"object store {S3}{self.bucket}/{self._prefix} ({what})"
-        try:
-            yield
-        except ClientError as error:
-            raise _refusal(subject, error.response) from None
-        except (BotoCoreError, Boto3Error) as error:
-            if _passing(error):
-                raise DataUnavailableError(
-                    subject,
-                    got=f"no answer from {self._client.meta.endpoint_url}",
-                    wanted="a reachable S3 service",
-                    remedy="Check NIGHTFORGE_S3_ENDPOINT and the network, then try again.",
-                ) from None
+    def _place(self, key: str) -> dict[str, str]:
+        if not key or key.startswith("/") or CLIMBING & set(key.split("/")):
             raise ObjectStoreError(
-                subject,
-                got=" ".join(str(error).split()),
-                wanted="a request that can be sent",
-                remedy="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and check the address.",
-            ) from None
+                self._subject(),
+                got=f"the key {key!r}",
+                wanted="a name below the prefix, without '.' and '..' as parts",
+                remedy="Rename the object.",
+            )
+        return {"Bucket": self._bucket, "Key": self._prefix + key}
+
+    def _subject(self, key: str = "") -> str:
+        endpoint = urlsplit(self._client.meta.endpoint_url)
+        # AWS_ENDPOINT_URL may hold a password, which is nobody else's business.
+        shown = urlunsplit(endpoint._replace(netloc=endpoint.netloc.rpartition("@")[2]))
+        return f"{self.url}{'/' if key else ''}{key} at {shown}"
 
 
-def _passing(error: BaseException | None) -> bool:
-    """Whether the error, or what it wraps, is of the network."""
-    while error is not None:
-        if any(kind.__name__ in PASSING for kind in type(error).__mro__):
-            return True
-        if "Retries" in type(error).__name__:
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+def _split(url: str) -> tuple[str, str]:
+    scheme, separator, rest = url.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    prefix = prefix.strip("/")
+    usual = scheme == "s3" and separator and bucket and not set("@:?#") & set(bucket)
+    if not usual or {"", *CLIMBING} & set(prefix.split("/") if prefix else ()):
+        raise ConfigError(
+            "address of the object store",
+            # A password before an @ is not for the log.
+            got="one with an @" if "@" in url else repr(url),
+            wanted="s3://bucket or s3://bucket/prefix",
+            remedy="Correct it; credentials belong into AWS_* variables or an AWS profile.",
+        )
+    return bucket, prefix
 
 
-_REMEDIES = {
-    "InvalidAccessKeyId": "Check AWS_ACCESS_KEY_ID.",
-    "SignatureDoesNotMatch": "Check AWS_SECRET_ACCESS_KEY.",
-    "AccessDenied": "Give this account the right to list, read, write and delete there.",
-    "NoSuchBucket": "Run `nightforge data push`, which creates it, or correct the name.",
-    "InvalidBucketName": "Bucket names have 3 to 63 lower-case letters, digits, dots and hyphens.",
-}
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """A stream to a temporary name that becomes `path` if the block ends well."""
+    part = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with part.open("xb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, path)
+        _sync_directory(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
 
 
-def _refusal(subject: str, response: Any) -> ObjectStoreError:
-    code = str(response.get("Error", {}).get("Code", "unknown"))
-    message = str(response.get("Error", {}).get("Message", ""))
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", "no")
-    denied = "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and this account's rights."
-    return ObjectStoreError(
-        subject,
-        got=f"{code} (HTTP status {status}) {message}".strip(),
-        wanted="leave to do this",
-        remedy=_REMEDIES.get(code, denied if status in (401, 403) else "Check the address."),
-    )
+def _sync_directory(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

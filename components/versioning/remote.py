@@ -8,59 +8,78 @@ the same time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
 
-from components.datasets.base import ObjectInfo
 from components.datasets.image_folder import S3
 from components.datasets.sections import OWN_FILE
 from components.errors import CorruptDataError, VersioningError
 from components.settings import Settings
 from components.versioning.command import OnLine
 from components.versioning.dvc import DvcWorkspace
-from components.versioning.objects import S3Settings, open_store
+from components.versioning.objects import ObjectStore
 from components.versioning.versions import VersionRecord
 
 REMOTE = "nightforge"
+INDEX = "index"
 
 
 class RecordStore(Protocol):
     """Small objects by key."""
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """All objects below the prefix."""
+    def keys(self) -> list[str]:
+        """All keys."""
 
-    def get_bytes(self, key: str) -> bytes:
+    def read(self, key: str) -> bytes:
         """One object's content."""
 
-    def put_bytes(self, key: str, content: bytes) -> None:
+    def write(self, key: str, content: bytes) -> None:
         """Store one object."""
 
 
-class FolderStore:
+class FolderRecords:
     """Records in a local folder."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """All files below the prefix, which is a folder."""
-        for path in sorted((self._root / prefix).rglob("*.json")):
-            yield ObjectInfo(path.relative_to(self._root).as_posix(), path.stat().st_size, "")
+    def keys(self) -> list[str]:
+        """All files, relative to the folder."""
+        return [path.relative_to(self._root).as_posix() for path in self._root.rglob("*.json")]
 
-    def get_bytes(self, key: str) -> bytes:
+    def read(self, key: str) -> bytes:
         """One file's content."""
         return (self._root / key).read_bytes()
 
-    def put_bytes(self, key: str, content: bytes) -> None:
+    def write(self, key: str, content: bytes) -> None:
         """Write one file, whole or not at all."""
         path = self._root / key
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + ".tmp")
         temporary.write_bytes(content)
         temporary.replace(path)
+
+
+class BucketRecords:
+    """Records in a bucket."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def keys(self) -> list[str]:
+        """All keys below the prefix."""
+        return [item.key for item in self._store.list() if item.key.endswith(".json")]
+
+    def read(self, key: str) -> bytes:
+        """One object's content."""
+        return self._store.get_bytes(key)
+
+    def write(self, key: str, content: bytes) -> None:
+        """Store one object."""
+        self._store.put_bytes(content, key)
 
 
 class Remote:
@@ -97,11 +116,11 @@ class Remote:
                 )
             self._connect(create=True)
             workspace.dvc.run(["push", "-r", REMOTE, *self._targets(records)], on_line)
-            index = self._index()
-            there = {item.key for item in index.list()}
-            new = [record for record in records if _key(record) not in there]
-            for record in new:
-                index.put_bytes(_key(record), record.model_dump_json(indent=1).encode())
+            with self._index() as index:
+                there = set(index.keys())
+                new = [record for record in records if _key(record) not in there]
+                for record in new:
+                    index.write(_key(record), record.model_dump_json(indent=1).encode())
         return new
 
     def pull(self, name: str | None, on_line: OnLine = print) -> list[VersionRecord]:
@@ -159,18 +178,20 @@ class Remote:
         return [stage(kind, record.name) for record in records for kind in ("fetch", "prepare")]
 
     def _records(self) -> list[VersionRecord]:
-        index, records = self._index(), []
-        for item in index.list():
-            try:
-                records.append(VersionRecord.model_validate_json(index.get_bytes(item.key)))
-            except ValueError as error:
-                raise CorruptDataError(
-                    f"record {item.key} of {self.url}",
-                    got=" ".join(str(error).split())[:200],
-                    wanted="a record of a dataset version",
-                    remedy="Remove the object, or push from the machine that wrote it.",
-                ) from None
-        return records
+        with self._index() as index:
+            contents = {key: index.read(key) for key in sorted(index.keys())}
+        return [self._parsed(key, content) for key, content in contents.items()]
+
+    def _parsed(self, key: str, content: bytes) -> VersionRecord:
+        try:
+            return VersionRecord.model_validate_json(content)
+        except ValueError as error:
+            raise CorruptDataError(
+                f"record {key} of {self.url}",
+                got=" ".join(str(error).split())[:200],
+                wanted="a record of a dataset version",
+                remedy="Remove the object, or push from the machine that wrote it.",
+            ) from None
 
     def _adopt(self, records: Iterable[VersionRecord]) -> None:
         """Write what DVC needs to know of versions that another machine has made."""
@@ -196,7 +217,8 @@ class Remote:
         """Tell DVC where the remote is, and see that it can be used."""
         settings, dvc = self._workspace.settings, self._workspace.dvc
         if self.url.startswith(S3) and create:
-            open_store(self.url, S3Settings.of(settings)).ensure_bucket()
+            with self._workspace.objects(self.url) as store:
+                store.ensure_bucket()
         dvc.run(["remote", "add", "--force", "--quiet", REMOTE, f"{self.url}/dvc"])
         if self.url.startswith(S3):
             for key, value in (
@@ -206,10 +228,13 @@ class Remote:
                 if value:
                     dvc.run(["remote", "modify", "--quiet", REMOTE, key, value])
 
-    def _index(self) -> RecordStore:
-        if self.url.startswith(S3):
-            return open_store(f"{self.url}/index", S3Settings.of(self._workspace.settings))
-        return FolderStore(Path(self.url) / "index")
+    @contextmanager
+    def _index(self) -> Iterator[RecordStore]:
+        if not self.url.startswith(S3):
+            yield FolderRecords(Path(self.url) / INDEX)
+            return
+        with self._workspace.objects(f"{self.url}/{INDEX}") as store:
+            yield BucketRecords(store)
 
 
 def remote_url(settings: Settings) -> str:

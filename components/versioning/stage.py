@@ -19,7 +19,7 @@ from components.datasets.prepare import prepare, recover_directory, replace_dire
 from components.datasets.sections import OWN_FILE, Datasets
 from components.errors import DataError, NightforgeError
 from components.settings import ERROR_FILE_VARIABLE, PROJECT_ROOT, REFRESH_VARIABLE, Settings
-from components.versioning.objects import S3Settings, open_store
+from components.versioning.objects import open_store, s3_settings
 
 
 def run_fetch(
@@ -41,7 +41,7 @@ def run_fetch(
         destination=staging,
         partial=data / "partial" / spec.name,
         quarantine=data / "quarantine",
-        objects=lambda url: open_store(url, S3Settings.of(settings)),
+        objects=lambda url: open_store(url, s3_settings(settings)),
     )
     source = spec.fetch(request)
     (staging / SOURCE_FILE).write_text(json.dumps({"source": source}) + "\n", encoding="utf-8")
