@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from components.benchmarks.base import BenchmarkResult
+from pydantic import BaseModel
+
 from components.catalog import Catalog
 
 Say = Callable[[str], None]
 
-BENCHMARKS: Catalog[Callable[[Say], BenchmarkResult]] = Catalog(
-    "benchmark", {"lenet-cpu": "components.benchmarks.lenet:lenet_cpu"}
+BENCHMARKS: Catalog[Callable[[Say], BaseModel]] = Catalog(
+    "benchmark",
+    {
+        "data": "components.benchmarks.data:data",
+        "lenet-cpu": "components.benchmarks.lenet:lenet_cpu",
+    },
 )

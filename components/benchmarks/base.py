@@ -75,7 +75,12 @@ class Contestant:
     Args:
         make: "module:function", called there with `root`; returns the work to be timed.
         root: A folder with the data.
+
+    Attributes:
+        peak_bytes: Largest resident memory of the process until the last run's end.
     """
+
+    peak_bytes = 0
 
     def __init__(self, make: str, root: Path) -> None:
         self._process = subprocess.Popen(
@@ -97,7 +102,9 @@ class Contestant:
         self._process.stdin.flush()
         for line in self._process.stdout:
             if line.startswith(SECONDS):
-                return float(line.removeprefix(SECONDS))
+                seconds, peak = line.removeprefix(SECONDS).split()
+                self.peak_bytes = int(peak)
+                return float(seconds)
         raise ConfigError(
             "benchmark",
             got=f"exit status {self._process.wait()} of one side",

@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 
 from components.benchmarks.base import BenchmarkResult, Contestant, compare
-from components.datasets.base import FetchRequest, HoldOutConfig, ReadRequest
+from components.benchmarks.raw import fetch_raw
+from components.datasets.base import HoldOutConfig, ReadRequest
 from components.datasets.device_loader import DeviceSplit, to_device
-from components.datasets.fashion_mnist import FILES, SPEC, read_raw
+from components.datasets.fashion_mnist import FILES, read_raw
 from components.datasets.prepare import pixel_statistics
-from components.datasets.sections import OWN_FILE, Datasets
 from components.models.lenet import lenet
 from components.settings import Settings
 from components.training.classifier import TrainConfig, train_classifier
@@ -61,27 +61,6 @@ def lenet_cpu(say: Callable[[str], None]) -> BenchmarkResult:
         ("d2l 1.0.3 FashionMNIST and Trainer", book_seconds),
         ("nightforge train_classifier", our_seconds),
     )
-
-
-def fetch_raw(settings: Settings, destination: Path) -> None:
-    """Bring Fashion-MNIST's raw files into the new folder `destination`.
-
-    Raises:
-        DataError: If they cannot be had, or are not the expected ones.
-    """
-    destination.mkdir()
-    datasets = Datasets(settings.params_file, settings.home / OWN_FILE)
-    request = FetchRequest(
-        name=SPEC.name,
-        config=datasets.config(SPEC.name).fetch,
-        data_dir=settings.data_dir,
-        samples=destination,
-        present=settings.workspace / "data" / "raw" / SPEC.name,
-        destination=destination,
-        partial=destination / "partial",
-        quarantine=destination / "quarantine",
-    )
-    SPEC.fetch(request)
 
 
 def book_epoch(root: Path) -> Callable[[], None]:

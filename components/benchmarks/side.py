@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import resource
 import sys
 import time
 from pathlib import Path
 
 from components.benchmarks.base import SECONDS
+
+KIBIBYTE = 1024 if sys.platform == "linux" else 1  # the unit of ru_maxrss
 
 
 def serve(make: str, root: Path) -> None:
@@ -17,7 +20,9 @@ def serve(make: str, root: Path) -> None:
     for _ in sys.stdin:
         start = time.perf_counter()
         work()
-        print(f"{SECONDS}{time.perf_counter() - start}", flush=True)
+        seconds = time.perf_counter() - start
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIBIBYTE
+        print(f"{SECONDS}{seconds} {peak}", flush=True)
 
 
 if __name__ == "__main__":

@@ -76,6 +76,9 @@ class ImageSource(Protocol):
     def read(self, member: Member) -> bytes:
         """One file's bytes; safe to call from several threads."""
 
+    def reopen(self) -> None:
+        """Stop sharing an open file with the process this one was forked from."""
+
 
 def checked_path(name: str, source: object) -> PurePosixPath | None:
     """A member's name as a safe relative path; None for what may be passed over.
@@ -160,6 +163,9 @@ class _Folder:
             found.append(Member(checked, path.stat().st_size))
         return _checked(found, self._root, self._limits)
 
+    def reopen(self) -> None:
+        """A folder is opened file by file."""
+
     def read(self, member: Member) -> bytes:
         path = self._root / member.path
         try:
@@ -209,6 +215,10 @@ class _Zip:
                 self._infos[checked] = info
         packed = self._path.stat().st_size
         return _checked(found, self._path, self._limits, packed)
+
+    def reopen(self) -> None:
+        # A new handle alone: reading the list of members again would cost as much as it saves.
+        self._archive.fp = self._path.open("rb")
 
     def read(self, member: Member) -> bytes:
         with _translated(self._path, str(member.path)):

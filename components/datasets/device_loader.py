@@ -29,6 +29,11 @@ class DeviceSplit:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the images are."""
+        return self.images.device
+
     def normalised(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 images as float32 with the training data's mean 0 and deviation 1."""
         return images.float().mul_(1 / (255 * self.std)).sub_(self.mean / self.std)
@@ -79,5 +84,10 @@ def to_device(
     images = torch.empty(arrays.images.shape, dtype=torch.uint8)
     images.numpy()[...] = arrays.images
     labels = torch.from_numpy(arrays.labels.copy())
-    statistics = [torch.tensor(values).reshape(-1, 1, 1).to(device) for values in (mean, std)]
+    statistics = [channel_tensor(values, device) for values in (mean, std)]
     return DeviceSplit(images.to(device), labels.to(device), statistics[0], statistics[1])
+
+
+def channel_tensor(values: Sequence[float], device: torch.device) -> torch.Tensor:
+    """One number for each channel as (C, 1, 1) float32."""
+    return torch.tensor(values).reshape(-1, 1, 1).to(device)

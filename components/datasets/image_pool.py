@@ -18,7 +18,7 @@ from components.datasets.base import (
     UInt8Array,
     Unreadable,
 )
-from components.datasets.images import decode_many
+from components.datasets.decode_pool import decode_all
 from components.datasets.prepare import blocks
 from components.errors import CorruptDataError
 
@@ -94,7 +94,7 @@ def read_pool(source: Path, request: ReadRequest[PoolConfig], title: str) -> Raw
         path = request.scratch / "images.npy"
         images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
         background = (config.background[0], config.background[1], config.background[2])
-        unreadable = decode_many(opened, members, shape[2:], shape[1], background, images)
+        unreadable = decode_all(opened, members, background, images)
     _refuse_too_many(unreadable, members, config.max_unreadable, title)
     bad = {item.path for item in unreadable}
     keep = np.array([str(member.path) not in bad for member in members])

@@ -116,7 +116,6 @@ def _write_split(destination: Path, split: Split, arrays: Arrays, mask: np.ndarr
     out = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     for rows in blocks(arrays.images, len(chosen)):
         np.take(arrays.images, chosen[rows], axis=0, out=out[rows])
-    out.flush()
     np.save(destination / f"{split}_labels.npy", arrays.labels[mask], allow_pickle=False)
 
 
@@ -206,7 +205,7 @@ def choose_by_rank(rank: np.ndarray, labels: Int64Array, fraction: float) -> np.
 
 
 def pixel_statistics(images: UInt8Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of pixels scaled to [0, 1], for each channel, from counts.
+    """Mean and standard deviation of pixels scaled to [0, 1], for each channel, exactly.
 
     Args:
         images: (N, C, H, W) uint8.
@@ -216,17 +215,19 @@ def pixel_statistics(images: UInt8Array) -> tuple[tuple[float, ...], tuple[float
         that dividing by it is possible.
     """
     channels = images.shape[1]
-    counts = np.zeros((channels, 256))
+    total, squares = np.zeros(channels, np.uint64), np.zeros(channels, np.uint64)
     for rows in blocks(images, len(images)):
-        for channel in range(channels):
-            pixels = images[rows, channel].reshape(-1)
-            counts[channel] += np.bincount(pixels, minlength=256)
-    values = np.arange(256) / 255
-    share = counts / counts.sum(1, keepdims=True)
-    mean = share @ values
-    variance = (share * (values - mean[:, None]) ** 2).sum(1)
-    std = np.where(variance > 0, variance**0.5, 1 / 255)
-    return tuple(mean.tolist()), tuple(std.tolist())
+        pixels = images[rows].reshape(-1, channels, math.prod(images.shape[2:]))
+        total += pixels.sum((0, 2), dtype=np.uint64)
+        squares += np.square(pixels, dtype=np.uint16).sum((0, 2), dtype=np.uint64)
+    count = images.size // channels
+    means, deviations = [], []
+    for first, second in zip(total.tolist(), squares.tolist(), strict=True):
+        means.append(first / (255 * count))
+        # In whole numbers, so that nothing cancels out.
+        variance = (count * second - first * first) / (count * count)
+        deviations.append(variance**0.5 / 255 if variance else 1 / 255)
+    return tuple(means), tuple(deviations)
 
 
 def recover_directory(target: Path) -> None:

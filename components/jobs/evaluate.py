@@ -6,21 +6,24 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
 from components.datasets.base import Split
 from components.datasets.device_loader import DeviceSplit, to_device
-from components.datasets.prepared import load_prepared
+from components.datasets.prepared import ImageCard, load_prepared
 from components.errors import MissingMetricError, PromotionError, TrackingUnavailableError
 from components.evaluation.classification import Subject, evaluate_classifier
 from components.evaluation.report import EvaluationReport
 from components.jobs.context import JobContext, registered_model
 from components.jobs.records import standing_decision
+from components.models.deployable import Reclassified
 from components.tracking import figures
 from components.tracking.base import (
     CHAMPION,
     CONFUSION_MATRIX,
     WORST_MISTAKES,
     ModelVersion,
+    Tag,
     TrackedRun,
 )
 from components.training.precision import pick_device
@@ -86,7 +89,8 @@ def _evaluate_champion(
 ) -> EvaluationReport:
     label = f"{champion.name} version {champion.version}"
     try:
-        model = context.registry.load(champion).to(test.images.device)
+        model = context.registry.load(champion)
+        model = _on_todays_data(context, champion, model, test, subject).to(test.images.device)
         named = Subject(label, subject.dataset, subject.dataset_version, subject.class_names)
         return evaluate_classifier(model, test, named)[0]
     except TrackingUnavailableError:  # says nothing about the champion; worth another attempt
@@ -98,6 +102,27 @@ def _evaluate_champion(
             wanted="a champion that loads and can be evaluated",
             remedy="Nothing is promoted until it does; point the alias at a version that loads.",
         ) from error
+
+
+def _on_todays_data(
+    context: JobContext,
+    champion: ModelVersion,
+    model: nn.Module,
+    test: DeviceSplit,
+    subject: Subject,
+) -> nn.Module:
+    """The champion as it is, or adapted if its data had other classes or another picture size."""
+    trained_on = champion.tags.get(Tag.DATASET_VERSION)
+    cards = {r.version: r.card for r in context.workspace.ledger.records(subject.dataset)}
+    card = cards.get(str(trained_on))
+    size = (test.images.shape[2], test.images.shape[3])
+    if not isinstance(card, ImageCard):
+        return model
+    if card.class_names == subject.class_names and card.image_shape[1:] == size:
+        return model
+    return Reclassified(
+        model, card.class_names, subject.class_names, (card.image_shape[1], card.image_shape[2])
+    )
 
 
 def read_report(context: JobContext, run: TrackedRun, path: str) -> EvaluationReport:

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from components.datasets.base import Split
-from components.datasets.device_loader import to_device
 from components.datasets.prepared import PreparedDataset, load_prepared
+from components.datasets.stream import open_split
+from components.errors import CorruptDataError
 from components.fingerprint import fingerprint
 from components.jobs.context import JobContext
 from components.models import MODELS
@@ -179,16 +180,28 @@ def _train_run(
     progress: Reporter,
 ) -> None:
     prepared, device = load_prepared(data.directory), pick_device()
-    card = prepared.card
+    card, resident = prepared.card, int(config.resident_gib * 2**30)
+    _refuse_small(prepared, config.batch_size)
     torch.manual_seed(config.seed)
     net = MODELS.get(model)(card.image_shape, len(card.class_names)).to(device)
     train_split, validation = (
-        to_device(prepared.splits[split], card.mean, card.std, device)
+        open_split(prepared.splits[split], card.mean, card.std, device, resident)
         for split in (Split.TRAIN, Split.VALIDATION)
     )
     reporter = _TrackingReporter(context.tracker, run.run_id, progress)
     result = train_classifier(net, train_split, validation, config, folder, reporter)
     _record(context.tracker, run.run_id, prepared, net, result)
+
+
+def _refuse_small(prepared: PreparedDataset, batch_size: int) -> None:
+    count = prepared.count(Split.TRAIN)
+    if count < batch_size:
+        raise CorruptDataError(
+            f"dataset {prepared.card.name}",
+            got=f"{count} training images",
+            wanted=f"at least one batch of {batch_size}",
+            remedy="Add images, or lower training.batch_size.",
+        )
 
 
 def _record(

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from components.datasets.device_loader import DeviceSplit
+from components.datasets.stream import StreamedSplit
 from components.errors import CheckpointError, NonFiniteLossError
 from components.training.allocator import keep_freed_memory
 from components.training.checkpoint import BEST, LAST, State, load_checkpoint, save_checkpoint
@@ -23,6 +24,7 @@ from components.training.precision import synchronise
 from components.training.reporting import EpochMetrics, Reporter
 
 EVALUATION_BATCH = 1000
+TrainingSplit = DeviceSplit | StreamedSplit
 
 
 class TrainConfig(BaseModel):
@@ -49,6 +51,15 @@ class TrainConfig(BaseModel):
     label_smoothing: Annotated[
         float, Field(ge=0, lt=1, description="Probability spread over the other classes")
     ] = 0.0
+    resident_gib: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1024,
+            description="Splits up to this many GiB of pixels are held on the device; larger ones "
+            "are streamed in shuffled blocks",
+        ),
+    ] = 8.0
     seed: Annotated[
         int,
         Field(
@@ -74,8 +85,8 @@ class TrainResult:
 
 def train_classifier(
     model: nn.Module,
-    train: DeviceSplit,
-    validation: DeviceSplit,
+    train: TrainingSplit,
+    validation: TrainingSplit,
     config: TrainConfig,
     folder: Path | None,
     reporter: Reporter,
@@ -95,7 +106,7 @@ def train_classifier(
             checkpoint stays.
         CheckpointError: If a checkpoint cannot be written or read.
     """
-    device = train.images.device
+    device = train.device
     if device.type == "cpu":
         keep_freed_memory()
     model.to(memory_format=torch.channels_last)
@@ -130,8 +141,8 @@ def train_classifier(
 
 def _run_epoch(
     model: nn.Module,
-    train: DeviceSplit,
-    validation: DeviceSplit,
+    train: TrainingSplit,
+    validation: TrainingSplit,
     config: TrainConfig,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
@@ -141,7 +152,7 @@ def _run_epoch(
     # without any saved random state.
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
     torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
-    device, lr = train.images.device, config.lr
+    device, lr = train.device, config.lr
     loss_sum = torch.zeros((), device=device)
     correct = torch.zeros((), dtype=torch.int64, device=device)
     start = time.perf_counter()
@@ -174,11 +185,11 @@ def _run_epoch(
 
 
 @torch.inference_mode()
-def validate(model: nn.Module, split: DeviceSplit) -> tuple[float, float]:
+def validate(model: nn.Module, split: TrainingSplit) -> tuple[float, float]:
     """Mean cross-entropy and accuracy in [0, 1] of `model` on `split`, in evaluation mode."""
     model.eval()
-    loss = torch.zeros((), device=split.images.device)
-    correct = torch.zeros((), dtype=torch.int64, device=split.images.device)
+    loss = torch.zeros((), device=split.device)
+    correct = torch.zeros((), dtype=torch.int64, device=split.device)
     for images, labels in split.in_order(EVALUATION_BATCH):
         scores = model(images)
         loss += F.cross_entropy(scores, labels, reduction="sum")
