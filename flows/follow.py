@@ -120,6 +120,5 @@ def summary_rows(report: RunReport) -> list[tuple[str, str]]:
         rows.append(("candidate", f"{model.name} version {model.version}"))
         rows.append(("champion", f"version {model.champion}" if model.champion else "none"))
     for step in report.steps:
-        note = f"skipped: {step.skipped}" if step.skipped else ""
-        rows.append((f"step {step.name}", f"{step.seconds:6.1f} s  {note}".rstrip()))
+        rows.append((f"step {step.name}", f"{step.seconds:6.1f} s  {step.note}".rstrip()))
     return rows

@@ -24,11 +24,19 @@ class _Part(BaseModel):
 
 
 class StepReport(_Part):
-    """One step; `skipped` holds the reason when nothing had to be done."""
+    """One step; `skipped` says why nothing had to be done, `error` why it did not finish."""
 
     name: str
     seconds: float
     skipped: str | None = None
+    error: str | None = None
+
+    @property
+    def note(self) -> str:
+        """What a person reads beside its time; the error itself stands above, once."""
+        if self.error:
+            return "did not finish"
+        return f"skipped: {self.skipped}" if self.skipped else ""
 
 
 class DatasetReport(_Part):
@@ -94,13 +102,23 @@ class Reporting:
         self.report = report
 
     def step(self, name: str, task: Callable[..., O], *args: Any, **kwargs: Any) -> O:
-        """Run one step and note its time and whether it was skipped."""
+        """Run one step and note its time, and whether it was skipped or did not finish."""
         start = time.perf_counter()
-        outcome = task(*args, **kwargs)
-        seconds = round(time.perf_counter() - start, 3)
-        step = StepReport(name=name, seconds=seconds, skipped=outcome.skipped)
+        step = StepReport(name=name, seconds=0.0)
         self.report.steps.append(step)
+        try:
+            outcome = task(*args, **kwargs)
+            step.skipped = outcome.skipped
+        except BaseException as error:
+            step.error = _one_line(error)
+            raise
+        finally:
+            step.seconds = round(time.perf_counter() - start, 3)
         return outcome
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 @contextmanager
@@ -114,7 +132,7 @@ def reporting(flow: str, settings: Settings) -> Iterator[Reporting]:
         report.state = "Completed"
     except BaseException as error:
         report.state = "Failed" if isinstance(error, Exception) else "Cancelled"
-        report.error = " ".join(str(error).split()) or type(error).__name__
+        report.error = _one_line(error)
         raise
     finally:
         report.seconds = round(time.perf_counter() - start, 3)
@@ -157,8 +175,8 @@ def markdown(report: RunReport) -> str:
     if report.decision:
         parts.append(_decision_lines(report.decision))
     parts += [f"![{name}]({url})" for name, url in report.pictures.items()]
-    rows = [f"| {s.name} | {s.seconds:.1f} | {s.skipped or ''} |" for s in report.steps]
-    parts.append("\n".join(["| step | seconds | skipped because |", "|---|---|---|", *rows]))
+    rows = [f"| {step.name} | {step.seconds:.1f} | {step.note} |" for step in report.steps]
+    parts.append("\n".join(["| step | seconds | note |", "|---|---|---|", *rows]))
     parts.append(" · ".join(f"[{name}]({url})" for name, url in report.links.items()))
     return "\n\n".join(parts) + "\n"
 

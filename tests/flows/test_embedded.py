@@ -78,7 +78,9 @@ def test_a_killed_worker_is_not_running_although_the_server_still_lists_it(
 
 @pytest.mark.servers
 def test_proxies_of_the_shell_do_not_come_between(servers: Installation) -> None:
+    """Prefect's server is asked for the deployment before its parameters are checked."""
     proxies = {"ALL_PROXY": "socks5://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
-    arguments = ["run", "data", "--set", "dataset=fashion_mnist_sample"]
+    arguments = ["run", "nightly", "--set", "training.epochz=1"]
     done = servers.call(*arguments, **proxies, no_proxy="example.org")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 2, done.stderr
+    assert "'epochs'" in done.stderr

@@ -181,6 +181,7 @@ def test_bad_data_end_the_night_with_one_clear_line(
         get(servers, "/health")
     failed = json.loads(report.read_text("utf-8"))
     assert failed["state"] == "Failed"
+    assert [(s["name"], s["error"]) for s in failed["steps"]] == [("data", failed["error"])]
     assert "train-images-idx3-ubyte.gz" in failed["error"]
     assert "got SHA-256" in failed["error"]
     assert "wanted SHA-256" in failed["error"]

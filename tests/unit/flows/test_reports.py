@@ -1,0 +1,59 @@
+"""A report tells of every step, also of the one that ended the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from flows.follow import summary_rows
+from flows.reports import Reporting, RunReport, StepReport, markdown
+
+
+@dataclass(frozen=True)
+class Outcome:
+    skipped: str | None
+
+
+def broken(error: BaseException) -> Outcome:
+    raise error
+
+
+@pytest.fixture
+def run() -> Reporting:
+    return Reporting(RunReport(flow="nightly", flow_run="1"))
+
+
+def test_a_step_that_ran_and_one_that_was_skipped(run: Reporting) -> None:
+    assert run.step("data", Outcome, "up to date") == Outcome("up to date")
+    run.step("train", Outcome, None)
+    assert [(s.name, s.skipped, s.error) for s in run.report.steps] == [
+        ("data", "up to date", None),
+        ("train", None, None),
+    ]
+    assert [step.note for step in run.report.steps] == ["skipped: up to date", ""]
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [(ValueError("two\nlines"), "two lines"), (KeyboardInterrupt(), "KeyboardInterrupt")],
+)
+def test_a_step_that_did_not_finish_is_the_last_one_with_its_error(
+    run: Reporting, error: BaseException, text: str
+) -> None:
+    run.step("data", Outcome, None)
+    with pytest.raises(type(error)):
+        run.step("train", broken, error)
+    assert [(s.name, s.error) for s in run.report.steps] == [("data", None), ("train", text)]
+    assert RunReport.model_validate_json(run.report.model_dump_json()) == run.report
+
+
+def test_people_see_which_step_did_not_finish() -> None:
+    step = StepReport(name="train", seconds=3.14, error="a | b")
+    report = RunReport(flow="nightly", flow_run="1", state="Failed", error="a | b", steps=[step])
+    assert "| train | 3.1 | did not finish |" in markdown(report)
+    assert ("step train", "   3.1 s  did not finish") in summary_rows(report)
+
+
+def test_a_report_of_an_older_version_can_be_read() -> None:
+    assert StepReport.model_validate({"name": "data", "seconds": 1, "skipped": None}).error is None
