@@ -82,7 +82,7 @@ class Installation:
 def params_without_sources(path: Path) -> Path:
     """params.yaml in which no source of Fashion-MNIST can be reached."""
     tree = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
-    tree["data"]["fashion_mnist"] |= {"folders": [], "urls": ["http://127.0.0.1:9/"]}
+    tree["data"]["fashion_mnist"]["fetch"] |= {"folders": [], "urls": ["http://127.0.0.1:9/"]}
     path.write_text(yaml.safe_dump(tree), encoding="utf-8")
     return path
 
