@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import lzma
 import re
-import shutil
 import stat
 import tarfile
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Protocol
+from typing import Protocol
 
 from components.errors import CorruptDataError, DataError, DataUnavailableError
 
-ZIP_SUFFIXES = (".zip",)
-TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-ARCHIVE_SUFFIXES = (*ZIP_SUFFIXES, *TAR_SUFFIXES)
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 IGNORED = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 DRIVE = re.compile(r"^[A-Za-z]:")
-CHUNK = 1 << 20
+PATH_BYTES, NAME_BYTES = 1024, 255  # what every file system can hold
+LOCAL_HEADER_BYTES = 30
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others expand without a bound
 UTF8_FLAG, ENCRYPTED_FLAG = 0x800, 0x1
 BROKEN = (
     zipfile.BadZipFile,
@@ -88,7 +88,11 @@ def checked_path(name: str, source: object) -> PurePosixPath | None:
     """
     parts = name.split("/")
     problem = None
-    if name.startswith("/") or DRIVE.match(name) or "\\" in name:
+    if len(name.encode("utf-8", "replace")) > PATH_BYTES or any(
+        len(part.encode("utf-8", "replace")) > NAME_BYTES for part in parts
+    ):
+        problem, name = "a name too long for a file system", name[:80] + "..."
+    elif name.startswith("/") or DRIVE.match(name) or "\\" in name:
         problem = "an absolute or Windows path"
     elif ".." in parts:
         problem = "a path that climbs out of its folder"
@@ -97,15 +101,19 @@ def checked_path(name: str, source: object) -> PurePosixPath | None:
     elif any("\ud800" <= character <= "\udfff" for character in name):
         problem = "a name that is not UTF-8"
     if problem:
-        raise _refused(source, f"{problem} ({name!r})", "plain relative names", "Pack it again.")
+        raise refused(source, f"{problem} ({name!r})", "plain relative names", "Pack it again.")
     path = PurePosixPath(name)
-    hidden = any(part.startswith(".") or part in IGNORED for part in path.parts)
-    return None if hidden or not path.parts else path
+    ignored = any(_is_ignored(part) for part in path.parts)
+    return None if ignored or not path.parts else path
+
+
+def _is_ignored(part: str) -> bool:
+    return part.startswith(".") or part in IGNORED
 
 
 @contextmanager
 def open_source(path: Path, limits: Limits = LIMITS) -> Iterator[ImageSource]:
-    """Open a folder or a zip for reading; unpack tars with `unpack` first.
+    """Open a folder or a zip for reading; a tar is unpacked first (`tars.unpack_tar`).
 
     Raises:
         DataUnavailableError: If nothing is there.
@@ -114,37 +122,10 @@ def open_source(path: Path, limits: Limits = LIMITS) -> Iterator[ImageSource]:
     if path.is_dir():
         yield _Folder(path, limits)
         return
-    with _translated(path):
+    with translated(path):
         archive = zipfile.ZipFile(path)
     with archive:
         yield _Zip(path, archive, limits)
-
-
-def unpack(source: Path, destination: Path, limits: Limits = LIMITS) -> list[Member]:
-    """Bring every file of a folder, zip or tar into the new folder `destination`.
-
-    Returns:
-        What was written, sorted by path.
-
-    Raises:
-        DataUnavailableError: If the source is not there, or vanishes half-way.
-        CorruptDataError: If it is hostile, broken, or no archive; nothing outside of
-            `destination` is touched.
-    """
-    destination.mkdir(parents=True)
-    if source.is_dir() or source.name.lower().endswith(ZIP_SUFFIXES):
-        with open_source(source, limits) as opened:
-            members = opened.members()
-            for member in members:
-                target = destination / member.path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(opened.read(member))
-        return list(members)
-    if source.name.lower().endswith(TAR_SUFFIXES) or not source.exists():
-        return _unpack_tar(source, destination, limits)
-    raise _refused(
-        source, "a file of another kind", "a folder or one of " + ", ".join(ARCHIVE_SUFFIXES)
-    )
 
 
 class _Folder:
@@ -159,9 +140,9 @@ class _Folder:
             if checked is None:
                 continue
             if path.is_symlink():
-                raise _refused(self._root, f"a symbolic link ({name!r})", "files")
+                raise refused(self._root, f"a symbolic link ({name!r})", "files")
             found.append(Member(checked, path.stat().st_size))
-        return _checked(found, self._root, self._limits)
+        return checked_members(found, self._root, self._limits)
 
     def reopen(self) -> None:
         """A folder is opened file by file."""
@@ -171,7 +152,7 @@ class _Folder:
         try:
             with path.open("rb") as stream:
                 data = stream.read(self._limits.member_bytes + 1)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise DataUnavailableError(
                 f"file {path}",
                 got="a file that is gone since its folder was listed",
@@ -191,12 +172,14 @@ class _Folder:
 def _walk(root: Path) -> Iterator[Path]:
     """Files and links below `root`; linked folders are reported, not entered."""
     for entry in sorted(root.iterdir()):
+        if _is_ignored(entry.name):
+            continue
         if entry.is_dir() and not entry.is_symlink():
             yield from _walk(entry)
         elif entry.is_symlink() or entry.is_file():
             yield entry
         else:
-            raise _refused(root, f"a device or pipe ({entry.name!r})", "files")
+            raise refused(root, f"a device or pipe ({entry.name!r})", "files")
 
 
 class _Zip:
@@ -206,22 +189,32 @@ class _Zip:
 
     def members(self) -> list[Member]:
         infos = self._archive.infolist()
-        _check_count(len(infos), self._path, self._limits)
+        check_count(len(infos), self._path, self._limits)
         found = []
         for info in infos:
             checked = _checked_zip_entry(info, self._path)
             if checked is not None:
                 found.append(Member(checked, info.file_size))
                 self._infos[checked] = info
+        self._refuse_overlaps(infos)
         packed = self._path.stat().st_size
-        return _checked(found, self._path, self._limits, packed)
+        return checked_members(found, self._path, self._limits, packed)
+
+    def _refuse_overlaps(self, infos: Sequence[zipfile.ZipInfo]) -> None:
+        """Many entries over the same bytes are how the densest bombs are built."""
+        ordered = sorted(infos, key=lambda info: info.header_offset)
+        ends = [*(info.header_offset for info in ordered[1:]), self._archive.start_dir]
+        for info, end in zip(ordered, ends, strict=True):
+            body = LOCAL_HEADER_BYTES + len(info.orig_filename) + info.compress_size
+            if info.header_offset + body > end:
+                raise refused(self._path, f"overlapping entries ({info.orig_filename!r})", "none")
 
     def reopen(self) -> None:
         # A new handle alone: reading the list of members again would cost as much as it saves.
         self._archive.fp = self._path.open("rb")
 
     def read(self, member: Member) -> bytes:
-        with _translated(self._path, str(member.path)):
+        with translated(self._path, str(member.path)):
             with self._archive.open(self._infos[member.path]) as stream:
                 data = stream.read(member.size + 1)
             if len(data) != member.size:
@@ -232,95 +225,88 @@ class _Zip:
 def _checked_zip_entry(info: zipfile.ZipInfo, source: Path) -> PurePosixPath | None:
     name = info.orig_filename
     if not info.flag_bits & UTF8_FLAG and not name.isascii():
-        raise _refused(source, f"a name that is not UTF-8 ({name!r})", "UTF-8 names")
+        raise refused(source, f"a name that is not UTF-8 ({name!r})", "UTF-8 names")
     mode = info.external_attr >> 16
     if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise _refused(source, f"a link or device ({name!r})", "files")
+        raise refused(source, f"a link or device ({name!r})", "files")
     checked = checked_path(name, source)
     if info.is_dir() or checked is None:
         return None
+    if info.compress_type not in METHODS:
+        got = f"packing method {info.compress_type} ({name!r})"
+        raise refused(source, got, "stored or deflated files", "Pack it again as a plain zip.")
     if info.flag_bits & ENCRYPTED_FLAG:
-        raise _refused(source, f"an encrypted file ({name!r})", "an archive without a password")
+        raise refused(source, f"an encrypted file ({name!r})", "an archive without a password")
     return checked
 
 
-def _unpack_tar(source: Path, destination: Path, limits: Limits) -> list[Member]:
-    found: list[Member] = []
-    with _translated(source), tarfile.open(source, errors="surrogateescape") as archive:
-        packed = source.stat().st_size
-        for info in archive:
-            checked = checked_path(info.name.removeprefix("./") or ".", source)
-            if info.isdir() or checked is None:
-                continue
-            if not info.isreg():
-                raise _refused(source, f"a link or device ({info.name!r})", "files")
-            found.append(Member(checked, info.size))
-            _check_sizes(found[-1:], source, limits)
-            _check_count(len(found), source, limits)
-            stream = archive.extractfile(info)
-            assert stream is not None
-            _write_member(stream, destination / checked)
-            # The list of a tar is only known at its end, hence checked as it grows.
-            _check_total(sum_of(found), source, limits, packed)
-    return _checked(found, source, limits, packed)
-
-
-def _write_member(stream: IO[bytes], target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        raise ValueError(f"{target.name} is there twice")
-    with target.open("wb") as out:
-        shutil.copyfileobj(stream, out, CHUNK)
-
-
-def sum_of(members: Sequence[Member]) -> int:
-    """Bytes of all members."""
-    return sum(member.size for member in members)
-
-
-def _checked(
+def checked_members(
     members: list[Member], source: Path, limits: Limits, packed: int | None = None
 ) -> list[Member]:
-    _check_count(len(members), source, limits)
-    _check_sizes(members, source, limits)
-    _check_total(sum_of(members), source, limits, packed)
+    """The members sorted by path, once number, sizes and names were found harmless.
+
+    Args:
+        members: As the source states them.
+        source: For error messages.
+        limits: What is accepted.
+        packed: Size of the archive, in bytes; None for a folder.
+
+    Raises:
+        CorruptDataError: If a limit is exceeded, or two names cannot stand side by side.
+    """
+    check_count(len(members), source, limits)
+    for member in members:
+        check_size(str(member.path), member.size, source, limits)
+    check_total(sum(member.size for member in members), source, limits, packed)
     _check_names(members, source)
     return sorted(members, key=lambda member: str(member.path))
 
 
-def _check_count(count: int, source: Path, limits: Limits) -> None:
+def check_count(count: int, source: Path, limits: Limits) -> None:
+    """Refuse more members than the limit."""
     if count > limits.members:
-        raise _refused(source, f"{count} members", f"at most {limits.members}")
+        raise refused(source, f"{count} members", f"at most {limits.members}")
 
 
-def _check_sizes(members: Sequence[Member], source: Path, limits: Limits) -> None:
-    for member in members:
-        if member.size > limits.member_bytes:
-            got = f"{member.path} of {member.size} bytes"
-            raise _refused(source, got, f"files of at most {limits.member_bytes}")
+def check_size(name: str, size: int, source: Path, limits: Limits) -> None:
+    """Refuse one file that is too large, or of a negative size."""
+    if not 0 <= size <= limits.member_bytes:
+        got = f"{name} of {size} bytes"
+        raise refused(source, got, f"files of at most {limits.member_bytes}")
 
 
-def _check_total(total: int, source: Path, limits: Limits, packed: int | None) -> None:
+def check_total(total: int, source: Path, limits: Limits, packed: int | None) -> None:
+    """Refuse what expands too far."""
     if total > limits.expanded_bytes:
-        raise _refused(source, f"{total} expanded bytes", f"at most {limits.expanded_bytes}")
+        raise refused(source, f"{total} expanded bytes", f"at most {limits.expanded_bytes}")
     if packed is not None and total > limits.ratio_floor and total > limits.ratio * packed:
         got = f"{packed} bytes that expand to {total} or more"
-        raise _refused(source, got, f"an expansion of at most {limits.ratio:g} times")
+        raise refused(source, got, f"an expansion of at most {limits.ratio:g} times")
 
 
 def _check_names(members: Sequence[Member], source: Path) -> None:
-    seen: dict[str, PurePosixPath] = {}
+    """Names must stay apart where case and composed letters make no difference, folders too."""
+    seen: dict[str, tuple[str, bool]] = {}
     for member in members:
-        folded = str(member.path).casefold()
-        if folded in seen:
-            got = f"two names that differ at most in case ({seen[folded]} and {member.path})"
-            raise _refused(source, got, "names that are distinct everywhere", "Rename one.")
-        seen[folded] = member.path
+        parts = member.path.parts
+        for depth in range(1, len(parts) + 1):
+            is_file, path = depth == len(parts), "/".join(parts[:depth])
+            folded = unicodedata.normalize("NFC", path).casefold()
+            known = seen.get(folded)
+            if known and (is_file or known != (path, False)):
+                got = f"two names that differ at most in case ({known[0]} and {path})"
+                raise refused(source, got, "names that are distinct everywhere", "Rename one.")
+            seen[folded] = (path, is_file)
 
 
 @contextmanager
-def _translated(path: Path, member: str = "") -> Iterator[None]:
-    """What the libraries raise about bad bytes, as this project's errors."""
+def translated(path: Path, member: str = "") -> Iterator[None]:
+    """What the libraries raise about bad bytes, as this project's errors.
+
+    Raises:
+        DataUnavailableError: If the source is not there.
+        CorruptDataError: If it is broken.
+    """
     label = f"{path}: {member}" if member else str(path)
     try:
         yield
@@ -335,10 +321,11 @@ def _translated(path: Path, member: str = "") -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # a full disk or a lost permission is not the archive's fault
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise _refused(label, f"a broken archive ({reason})", "a whole one") from None
+        raise refused(label, f"a broken archive ({reason})", "a whole one") from None
 
 
-def _refused(
+def refused(
     source: object, got: str, wanted: str, remedy: str = "Get the source again, or pack it anew."
 ) -> CorruptDataError:
+    """An error about a source that is not to be trusted."""
     return CorruptDataError(str(source), got=got, wanted=wanted, remedy=remedy)

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import Field
 
-from components.datasets.archives import ARCHIVE_SUFFIXES, checked_path, unpack
+from components.datasets.archives import ARCHIVE_SUFFIXES, checked_path
 from components.datasets.base import (
     DatasetSpec,
     FetchConfig,
@@ -24,6 +24,7 @@ from components.datasets.base import (
     ReadRequest,
 )
 from components.datasets.image_pool import read_pool
+from components.datasets.tars import unpack
 from components.errors import DataUnavailableError
 
 IMAGES = "images"

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import struct
+import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -50,7 +51,6 @@ def decode(data: bytes, size: tuple[int, int], channels: int, background: Colour
     from PIL import Image
 
     try:
-        Image.MAX_IMAGE_PIXELS = None  # the check below is stricter, and no mere warning
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _refuse_bomb(image.size)
             frame = _framed(image, size, background)
@@ -69,7 +69,8 @@ def _framed(image: Image.Image, size: tuple[int, int], background: Colour) -> Im
     height, width = size
     if image.format == "JPEG":
         image.draft("RGB", (2 * width, 2 * height))  # decodes at a fraction of the size
-    if image.getexif().get(_ORIENTATION, 1) != 1:
+    image.load()  # the orientation may stand behind the pixels
+    if "exif" in image.info and image.getexif().get(_ORIENTATION, 1) != 1:
         image = ImageOps.exif_transpose(image)
     flat = _flattened(image, background)
     scale = min(width / flat.width, height / flat.height)
@@ -90,16 +91,27 @@ def _flattened(image: Image.Image, background: Colour) -> Image.Image:
     """Any mode as RGB, transparent parts composited on the background."""
     from PIL import Image
 
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        values = np.asarray(image, dtype=np.float64)
-        top = 65535.0 if values.max(initial=0) > 255 else 255.0
-        image = Image.fromarray(np.clip(values * (255 / top), 0, 255).astype(np.uint8))
+    if image.mode.startswith("I"):
+        image = _eight_bits(image)
+    elif image.mode == "F":
+        raise _unreadable("floating-point pixels, whose range nobody knows")
     if "transparency" not in image.info and image.mode not in ("RGBA", "LA", "PA", "RGBa", "La"):
         return image.convert("RGB")
     layered = image.convert("RGBA")
     flat = Image.new("RGB", layered.size, background)
     flat.paste(layered, mask=layered.getchannel("A"))
     return flat
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Grey of 16 bits as grey and alpha of 8; one value may stand for transparent."""
+    from PIL import Image
+
+    values = np.clip(np.asarray(image, dtype=np.int64), 0, 65535)
+    grey = Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    transparent = values == image.info.get("transparency", -1)
+    alpha = Image.fromarray(np.where(transparent, 0, 255).astype(np.uint8))
+    return Image.merge("LA", (grey, alpha))
 
 
 def _refuse_bomb(size: tuple[int, int]) -> None:
@@ -178,7 +190,9 @@ def decode_many(
         except CorruptDataError as error:
             reasons[row] = error.got
 
-    _for_each(one, fresh(), _worker_count(members) if workers is None else workers)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, about odd metadata; not thread-safe further in
+        _for_each(one, fresh(), _worker_count(members) if workers is None else workers)
     for row, first in copies:
         if first in reasons:
             reasons[row] = reasons[first]
