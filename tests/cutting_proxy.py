@@ -119,10 +119,12 @@ class CuttingProxy:
         if self._action == "leave":
             self._stop_listening()
         for one in (source, target):
-            # Lingering for zero seconds sends a reset instead of a polite end.
+            # Lingering for zero seconds turns the end into a reset. A mere shutdown would leave
+            # a peer that only writes waiting for ever.
             with suppress(OSError):
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             _shut(one)
+            one.close()
 
     def _stop_listening(self) -> None:
         _shut(self._listener)  # wakes accept()

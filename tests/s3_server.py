@@ -55,8 +55,9 @@ class S3Server:
 def without_credentials() -> dict[str, str]:
     """Variables that hide all credentials of this machine from the AWS libraries."""
     return {
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        # Not /dev/null, which DVC takes for a file and botocore then does not.
+        "AWS_CONFIG_FILE": "/nonexistent/aws/config",
+        "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent/aws/credentials",
         # Otherwise they ask an address outside for the machine's role.
         "AWS_EC2_METADATA_DISABLED": "true",
     }

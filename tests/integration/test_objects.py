@@ -8,14 +8,18 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from components.errors import DataUnavailableError, ObjectStoreError
 from components.settings import PROJECT_ROOT
+from components.versioning import objects
 from components.versioning.objects import ObjectStore, S3Settings, open_store
 from tests.cutting_proxy import CuttingProxy
 from tests.s3_server import S3Server, other_variables, serving_s3
@@ -143,6 +147,7 @@ def test_a_connection_that_breaks_while_writing(
     assert store.get_bytes("k") == payload(size)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_server_that_leaves_while_reading(
     store: ObjectStore, opened: OpenStore, logged_in: S3Server, tmp_path: Path
@@ -159,6 +164,7 @@ def test_a_server_that_leaves_while_reading(
     assert (tmp_path / "back").read_bytes() == b"before"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_server_that_is_gone(logged_in: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving_s3() as server:
@@ -169,6 +175,32 @@ def test_a_server_that_is_gone(logged_in: S3Server, monkeypatch: pytest.MonkeyPa
     with store, pytest.raises(DataUnavailableError, match=server.endpoint) as caught:
         store.ensure_bucket()
     assert "no answer" in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_server_that_falls_silent(
+    store: ObjectStore,
+    opened: OpenStore,
+    logged_in: S3Server,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    direction: str,
+) -> None:
+    (tmp_path / "source").write_bytes(payload(LARGE))
+    store.put_file(tmp_path / "source", "k")
+    monkeypatch.setattr(objects, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(objects, "READ_SECONDS", 0.5)
+    with CuttingProxy(logged_in.port, **{direction: LARGE // 2}, action="hold") as proxy:
+        through = opened(store.url, proxy.endpoint)
+        put = partial(through.put_file, tmp_path / "source", "k")
+        get = partial(through.get_file, "k", tmp_path / "back")
+        with pytest.raises(DataUnavailableError, match="no answer"):
+            (put if direction == "up" else get)()
+        through.close()
+    assert proxy.acted.is_set()
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
 def test_a_killed_reader_leaves_no_file(
@@ -273,6 +305,19 @@ def test_a_missing_bucket_is_made_and_the_probe_removed(
     store.ensure_bucket()
     assert list(opened(f"s3://{bucket}").list()) == []
     assert (logged_in.root / bucket).is_dir()
+
+
+def test_several_processes_may_make_the_same_bucket(logged_in: S3Server, opened: OpenStore) -> None:
+    stores = [opened(f"s3://{logged_in.fresh_bucket()}")] * 8
+    together = threading.Barrier(len(stores))
+
+    def ensure(store: ObjectStore) -> None:
+        together.wait()
+        store.ensure_bucket()
+
+    with ThreadPoolExecutor(len(stores)) as pool:
+        list(pool.map(ensure, stores))
+    assert list(stores[0].list()) == []
 
 
 def test_an_invalid_bucket_name(opened: OpenStore) -> None:

@@ -243,3 +243,17 @@ def test_an_address_is_kept_in_one_form(
     with open_store(url, S3Settings(endpoint=None, region=None)) as store:
         assert store.url == shown
         assert repr(store) == f"ObjectStore({shown})"
+
+
+LISTING = """<ListBucketResult><Name>bucket</Name><IsTruncated>false</IsTruncated>
+<Contents><Key>prefix/</Key><Size>0</Size><ETag>"e"</ETag>
+<LastModified>2026-11-21T00:00:00Z</LastModified></Contents>
+<Contents><Key>prefix/a%20b</Key><Size>3</Size><ETag>"abc-2"</ETag>
+<LastModified>2026-11-21T00:00:00Z</LastModified></Contents>
+<EncodingType>url</EncodingType></ListBucketResult>"""
+
+
+def test_a_listing_as_aws_writes_it(store: ObjectStore, answers: Answers) -> None:
+    answers.sent = LISTING.encode()
+    (found,) = store.list()  # not the folder itself, which AWS's console leaves as an object
+    assert (found.key, found.size, found.etag) == ("a b", 3, "abc-2")
