@@ -220,13 +220,13 @@ class Remote:
             with self._workspace.objects(self.url) as store:
                 store.ensure_bucket()
         dvc.run(["remote", "add", "--force", "--quiet", REMOTE, f"{self.url}/dvc"])
+        # A damaged object is then refused when it is pulled, not trained on.
+        options: dict[str, str | None] = {"verify": "true"}
         if self.url.startswith(S3):
-            for key, value in (
-                ("endpointurl", settings.s3_endpoint),
-                ("region", settings.s3_region),
-            ):
-                if value:
-                    dvc.run(["remote", "modify", "--quiet", REMOTE, key, value])
+            options |= {"endpointurl": settings.s3_endpoint, "region": settings.s3_region}
+        for key, value in options.items():
+            if value:
+                dvc.run(["remote", "modify", "--quiet", REMOTE, key, value])
 
     @contextmanager
     def _index(self) -> Iterator[RecordStore]:
