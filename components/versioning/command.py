@@ -75,6 +75,7 @@ class Dvc:
             **os.environ,
             **environment_of(self._settings),
             "DVC_NO_ANALYTICS": "1",
+            "DVC_SITE_CACHE_DIR": str(self._settings.home / "dvc-site"),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
             # Not the mirrored sources in the workspace, whatever a relative entry may say.
             "PYTHONPATH": str(PROJECT_ROOT),

@@ -181,6 +181,7 @@ class DvcWorkspace:
             _write(self.root / OWN, _own_pipeline(list(datasets.own)))
         if not (self.root / ".dvc" / "config").exists():
             self.dvc.run(["init", "--no-scm", "--force", "--quiet"])
+            self.dvc.run(["config", "core.check_update", "false"])  # it asks a server every day
 
     def _describe_own(self, name: str) -> None:
         """Leave a listing of an own dataset's source, on which its fetch stage depends."""

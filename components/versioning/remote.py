@@ -155,9 +155,18 @@ class Remote:
             wanted = [record for record in wanted if newest[record.name] == record]
             self._adopt(wanted)
             if wanted:
-                workspace.dvc.run(["pull", "-r", REMOTE, "--force", *self._stages(wanted)], on_line)
+                self._pull_data(wanted, on_line)
             workspace.ledger.add(sorted(records, key=lambda record: record.first_seen))
         return wanted
+
+    def _pull_data(self, records: list[VersionRecord], on_line: OnLine) -> None:
+        command = ["pull", "-r", REMOTE, "--force", *self._stages(records)]
+        try:
+            self._workspace.dvc.run(command, on_line)
+        except VersioningError:
+            # DVC does not repeat a part of a large object whose connection broke; what has
+            # arrived stays, so that the second attempt is short.
+            self._workspace.dvc.run(command, on_line)
 
     def _is_news(self, record: VersionRecord) -> bool:
         known = self._workspace.ledger.records(record.name)

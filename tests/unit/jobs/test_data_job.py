@@ -1,0 +1,99 @@
+"""The data step: a card for each version, and a warning when data have moved."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from components.datasets.sprites import SpritesConfig, write_zip
+from components.errors import CorruptDataError
+from components.jobs.context import JobContext, registered_model
+from components.jobs.data import refresh
+from components.jobs.own_data import add_dataset
+from components.jobs.train import train
+from components.settings import PROJECT_ROOT, Settings
+from components.tracking.base import (
+    CHAMPION,
+    CONTACT_SHEET,
+    DATA_CARD,
+    DATASETS_EXPERIMENT,
+    Tag,
+)
+from components.tracking.memory import MemoryRegistry, MemoryTracker
+from components.training.classifier import TrainConfig
+from components.training.reporting import SilentReporter
+from components.versioning.dvc import DvcWorkspace
+
+pytestmark = pytest.mark.slow
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+@pytest.fixture
+def context(tmp_path: Path, clean_environment: pytest.MonkeyPatch) -> JobContext:
+    tracker = MemoryTracker()
+    settings = Settings(home=tmp_path / "home", params_file=PROJECT_ROOT / "params.yaml")
+    return JobContext(settings, tracker, MemoryRegistry(tracker))
+
+
+def add_mine(context: JobContext, folder: Path) -> DvcWorkspace:
+    write_zip(SpritesConfig(species=3, per_species=40), folder / "mine.zip")
+    workspace = context.workspace
+    add_dataset(workspace, "mine", str(folder / "mine.zip"), {"size": 16}, None, quiet)
+    return workspace
+
+
+def test_a_version_gets_one_card_however_often_it_is_used(
+    context: JobContext, tmp_path: Path
+) -> None:
+    add_mine(context, tmp_path)
+    first, again = (refresh(context, "mine", quiet) for _ in range(2))
+    assert first.card_url == again.card_url
+    tracker = context.tracker
+    run = tracker.find(DATASETS_EXPERIMENT, f"mine-{first.dataset.version}")
+    assert run is not None
+    assert run.tags[Tag.DATASET_VERSION] == first.dataset.version
+    assert run.metrics["train_examples"] == first.dataset.counts["train"]
+    card = tracker.read_text(run.run_id, DATA_CARD)
+    assert "| species-0002 |" in card
+    assert "images in two splits: 0" in card
+    assert (run.run_id, CONTACT_SHEET) in tracker.artifacts
+
+
+def test_data_that_moved_away_from_the_champions_are_a_warning(
+    context: JobContext, tmp_path: Path
+) -> None:
+    workspace = add_mine(context, tmp_path)
+    before = refresh(context, "mine", quiet).dataset
+    config = TrainConfig(epochs=1, batch_size=16)
+    run = train(context, before, "lenet", config, SilentReporter()).run
+    model = registered_model("mine")
+    tags = {str(Tag.DATASET_VERSION): before.version}
+    version = context.registry.register(model, run.run_id, tags)
+    context.registry.set_alias(model, CHAMPION, version.version)
+    assert refresh(context, "mine", quiet).warnings == ()
+    with zipfile.ZipFile(tmp_path / "mine.zip") as archive:
+        archive.extractall(tmp_path / "x")
+    target = workspace.settings.home / "inbox" / "mine" / "flood"
+    shutil.copytree(tmp_path / "x" / "species-0001", target)
+    after = refresh(context, "mine", quiet)
+    (warning,) = after.warnings
+    assert "Data drift against the data that champion version 1 was trained on" in warning
+    assert "class_balance moved by" in warning
+    run_of_card = context.tracker.find(DATASETS_EXPERIMENT, f"mine-{after.dataset.version}")
+    assert run_of_card is not None
+    assert run_of_card.tags[Tag.CHANGE].startswith("40 added")
+
+
+def test_tensors_have_a_card_but_do_not_train_an_image_model(context: JobContext) -> None:
+    outcome = refresh(context, "linear", quiet)
+    run = context.tracker.find(DATASETS_EXPERIMENT, f"linear-{outcome.dataset.version}")
+    assert run is not None
+    assert "true w: [2.0, -3.4]" in context.tracker.read_text(run.run_id, DATA_CARD)
+    with pytest.raises(CorruptDataError, match="Choose an image dataset"):
+        train(context, outcome.dataset, "lenet", TrainConfig(), SilentReporter())
