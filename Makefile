@@ -27,8 +27,9 @@ up: setup ## start Prefect, MLflow and a worker, and keep them
 down: setup ## stop them
 	@$(BIN)/nightforge down
 
-bench: setup-bench ## measure against the book's code
+bench: setup-bench ## measure against the book's code and torchvision
 	@$(BIN)/nightforge bench lenet-cpu
+	@$(BIN)/nightforge bench data
 
 test: setup ## the whole test suite
 	@$(BIN)/python -m pytest

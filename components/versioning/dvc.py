@@ -179,6 +179,8 @@ class DvcWorkspace:
         _write(self.root / OWN_FILE, _yaml(_chosen(sections, datasets.own)))
         if datasets.own:
             _write(self.root / OWN, _own_pipeline(list(datasets.own)))
+        else:
+            (self.root / OWN).unlink(missing_ok=True)
         if not (self.root / ".dvc" / "config").exists():
             self.dvc.run(["init", "--no-scm", "--force", "--quiet"])
             self.dvc.run(["config", "core.check_update", "false"])  # it asks a server every day

@@ -237,3 +237,5 @@ def test_names_that_cannot_be_taken_are_refused(workspace: DvcWorkspace, archive
     assert (workspace.settings.home / OWN_FILE).read_text("utf-8").strip() == "{}"
     with pytest.raises(ConfigError, match="of the catalog"):
         remove_dataset(workspace, "sprites")
+    assert workspace.reproduce("linear", lambda line: None).ran
+    assert total(add(workspace, archive)) == SPECIES * EACH
