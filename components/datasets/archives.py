@@ -19,6 +19,7 @@ from components.errors import CorruptDataError, DataError, DataUnavailableError
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 IGNORED = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 DRIVE = re.compile(r"^[A-Za-z]:")
 PATH_BYTES, NAME_BYTES = 1024, 255  # what every file system can hold
@@ -86,6 +87,9 @@ def checked_path(name: str, source: object) -> PurePosixPath | None:
     Raises:
         CorruptDataError: If it is absolute, climbs out, or holds characters no name should.
     """
+    if PLAIN.fullmatch(name) and len(name) <= NAME_BYTES:  # nearly always
+        path = PurePosixPath(name)
+        return None if IGNORED & set(path.parts) else path
     parts = name.split("/")
     problem = None
     if len(name.encode("utf-8", "replace")) > PATH_BYTES or any(
@@ -291,12 +295,16 @@ def _check_names(members: Sequence[Member], source: Path) -> None:
         parts = member.path.parts
         for depth in range(1, len(parts) + 1):
             is_file, path = depth == len(parts), "/".join(parts[:depth])
-            folded = unicodedata.normalize("NFC", path).casefold()
+            folded = path.lower() if path.isascii() else _folded(path)
             known = seen.get(folded)
             if known and (is_file or known != (path, False)):
                 got = f"two names that differ at most in case ({known[0]} and {path})"
                 raise refused(source, got, "names that are distinct everywhere", "Rename one.")
             seen[folded] = (path, is_file)
+
+
+def _folded(path: str) -> str:
+    return unicodedata.normalize("NFC", path).casefold()
 
 
 @contextmanager

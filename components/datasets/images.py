@@ -97,9 +97,9 @@ def _flattened(image: Image.Image, background: Colour) -> Image.Image:
         raise _unreadable("floating-point pixels, whose range nobody knows")
     if "transparency" not in image.info and image.mode not in ("RGBA", "LA", "PA", "RGBa", "La"):
         return image.convert("RGB")
-    layered = image.convert("RGBA")
+    layered = image if image.mode == "RGBA" else image.convert("RGBA")
     flat = Image.new("RGB", layered.size, background)
-    flat.paste(layered, mask=layered.getchannel("A"))
+    flat.paste(layered, mask=layered)
     return flat
 
 

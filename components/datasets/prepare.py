@@ -7,9 +7,10 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -29,8 +30,9 @@ from components.datasets.base import (
 from components.datasets.prepared import CARD, Card, ImageCard, TensorCard
 from components.errors import CorruptDataError
 
-BLOCK_BYTES = 16 << 20  # pixels handled at a time, so that no second copy of a split is in memory
+BLOCK_BYTES = 4 << 20  # pixels handled at a time, so that no second copy of a split is in memory
 
+T = TypeVar("T")
 Masks = Mapping[Split, np.ndarray]
 
 
@@ -114,8 +116,12 @@ def _write_split(destination: Path, split: Split, arrays: Arrays, mask: np.ndarr
     shape = (len(chosen), *arrays.images.shape[1:])
     path = destination / f"{split}_images.npy"
     out = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-    for rows in blocks(arrays.images, len(chosen)):
-        np.take(arrays.images, chosen[rows], axis=0, out=out[rows])
+
+    def copy(rows: slice) -> None:
+        # Not "raise": that goes through a buffer; the rows are known to exist.
+        np.take(arrays.images, chosen[rows], axis=0, out=out[rows], mode="clip")
+
+    _in_threads(copy, blocks(arrays.images, len(chosen)))
     np.save(destination / f"{split}_labels.npy", arrays.labels[mask], allow_pickle=False)
 
 
@@ -149,6 +155,12 @@ def split_by_threshold(rank: np.ndarray, config: PoolConfig) -> Masks:
     return {Split.TRAIN: ~test & ~validation, Split.VALIDATION: validation, Split.TEST: test}
 
 
+def _in_threads(work: Callable[[slice], T], slices: Iterator[slice]) -> list[T]:
+    """Results in order; hashing, sums and copies of arrays free the interpreter's lock."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(work, slices))
+
+
 def blocks(images: UInt8Array, count: int) -> Iterator[slice]:
     """Slices of at most BLOCK_BYTES of images (but at least one image) that cover `count` rows."""
     step = max(1, BLOCK_BYTES // max(1, math.prod(images.shape[1:])))
@@ -178,10 +190,14 @@ def content_rank(images: UInt8Array, seed: int) -> np.ndarray:
     Byte-identical images get the same rank, so a split by rank never separates them.
     """
     key = seed.to_bytes(8, "little")
-    digests = (
-        hashlib.blake2b(image.tobytes(), digest_size=8, key=key).digest() for image in images
-    )
-    return np.frombuffer(b"".join(digests), np.uint64)
+
+    def digests(rows: slice) -> bytes:
+        return b"".join(
+            hashlib.blake2b(image.tobytes(), digest_size=8, key=key).digest()
+            for image in images[rows]
+        )
+
+    return np.frombuffer(b"".join(_in_threads(digests, blocks(images, len(images)))), np.uint64)
 
 
 def choose_by_rank(rank: np.ndarray, labels: Int64Array, fraction: float) -> np.ndarray:
@@ -215,14 +231,16 @@ def pixel_statistics(images: UInt8Array) -> tuple[tuple[float, ...], tuple[float
         that dividing by it is possible.
     """
     channels = images.shape[1]
-    total, squares = np.zeros(channels, np.uint64), np.zeros(channels, np.uint64)
-    for rows in blocks(images, len(images)):
+
+    def sums(rows: slice) -> np.ndarray:
         pixels = images[rows].reshape(-1, channels, math.prod(images.shape[2:]))
-        total += pixels.sum((0, 2), dtype=np.uint64)
-        squares += np.square(pixels, dtype=np.uint16).sum((0, 2), dtype=np.uint64)
+        squares = np.square(pixels, dtype=np.uint16)
+        return np.stack([part.sum((0, 2), dtype=np.uint64) for part in (pixels, squares)])
+
+    total: np.ndarray = np.sum(_in_threads(sums, blocks(images, len(images))), axis=0)
     count = images.size // channels
     means, deviations = [], []
-    for first, second in zip(total.tolist(), squares.tolist(), strict=True):
+    for first, second in total.T.tolist():
         means.append(first / (255 * count))
         # In whole numbers, so that nothing cancels out.
         variance = (count * second - first * first) / (count * count)
