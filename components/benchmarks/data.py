@@ -90,7 +90,7 @@ def data(say: Callable[[str], None]) -> DataBenchmark:
             sprites=_compare(
                 root,
                 "sprites",
-                "a zip of 5,000 RGBA sprites of 80 x 80 to prepared arrays of 64 x 64",
+                "a zip of 5,000 RGBA sprites of 64 x 64 to prepared arrays of the same size",
                 "torchvision ImageFolder, Resize, ToTensor, two-worker DataLoader",
                 say,
             ),

@@ -11,9 +11,14 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from components.allocator import keep_freed_memory
 from components.datasets.archives import ImageSource, Member
-from components.datasets.base import UInt8Array, Unreadable
+from components.datasets.base import Unreadable
 from components.datasets.images import SMALL_FILE, Colour, decode_many
 from components.errors import DataError
 
@@ -26,29 +31,33 @@ class _Work:
     source: ImageSource
     members: Sequence[Member]
     background: Colour
-    out: UInt8Array
+    out: np.memmap[Any, np.dtype[np.uint8]]
 
     def decode(self, start: int) -> list[Unreadable]:
-        rows = slice(start, start + CHUNK)
-        out = self.out[rows]
-        return decode_many(
-            self.source,
-            self.members[rows],
-            (out.shape[2], out.shape[3]),
-            out.shape[1],
-            self.background,
-            out,
-            workers=1,
+        members = self.members[start : start + CHUNK]
+        _, channels, *size = self.out.shape
+        rows = np.zeros((len(members), channels, *size), dtype=np.uint8)
+        unreadable = decode_many(
+            self.source, members, (size[0], size[1]), channels, self.background, rows, workers=1
         )
+        assert self.out.filename is not None
+        with Path(self.out.filename).open("r+b") as file:
+            # Written, not stored through the mapping: a page fault for each 4 KiB costs more.
+            file.seek(self.out.offset + start * rows[0].nbytes)
+            file.write(rows.data)
+        return unreadable
 
 
 def decode_all(
-    source: ImageSource, members: Sequence[Member], background: Colour, out: UInt8Array
+    source: ImageSource,
+    members: Sequence[Member],
+    background: Colour,
+    out: np.memmap[Any, np.dtype[np.uint8]],
 ) -> list[Unreadable]:
     """Decode members into the rows of a mapped array; see `images.decode_many`.
 
     Small files are decoded by forked processes, since threads wait for one another there; the
-    children write into the same mapping. A process that has threads (as with torch in it) is not
+    children write into the mapped file. A process that has threads (as with torch in it) is not
     forked. The result is the same either way.
 
     Args:
@@ -69,6 +78,9 @@ def decode_all(
     if workers == 1 or not small or len(members) < WORTH_IT or not _may_fork():
         size, channels = (out.shape[2], out.shape[3]), out.shape[1]
         return decode_many(source, members, size, channels, background, out)
+    from PIL import Image
+
+    Image.preinit()  # the usual readers: loaded once here, not in every child
     context = multiprocessing.get_context("fork")
     starts = range(0, len(members), CHUNK)
     try:
@@ -92,6 +104,7 @@ _work: _Work | None = None
 
 def _begin(work: _Work) -> None:
     global _work
+    keep_freed_memory()
     work.source.reopen()
     _work = work
 

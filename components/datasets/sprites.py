@@ -29,7 +29,7 @@ from components.datasets.image_pool import read_pool
 TITLE = "Sprites drawn from a seed"
 ARCHIVE = "sprites.zip"
 GRID = 16  # cells of a creature in each direction
-CELL = 5  # pixels of a cell in each direction
+CELL = 4  # pixels of a cell in each direction: drawn at the size they are prepared in, not blurred
 EPOCH = (
     1980,
     1,
@@ -56,7 +56,7 @@ def draw_species(rng: np.random.Generator, individuals: int) -> UInt8Array:
     its individuals differ in a few cells, in the tone of the palette and in place.
 
     Returns:
-        (individuals, 80, 80, 4) uint8, red, green, blue and alpha.
+        (individuals, 64, 64, 4) uint8, red, green, blue and alpha.
     """
     plan = rng.random((GRID, GRID // 2)) < _density()
     hue, second = rng.random(2)
@@ -133,7 +133,7 @@ def _palette(hue: float, second: float, rng: np.random.Generator) -> UInt8Array:
 
 
 def draw_all(config: SpritesConfig) -> Iterator[tuple[str, UInt8Array]]:
-    """Every sprite as ("species-0007/03.png", (80, 80, 4) uint8); a species has its own seed."""
+    """Every sprite as ("species-0007/03.png", (64, 64, 4) uint8); a species has its own seed."""
     for species in range(config.species):
         rng = np.random.default_rng((config.seed, species))
         for index, sprite in enumerate(draw_species(rng, config.per_species)):

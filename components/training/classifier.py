@@ -14,10 +14,10 @@ import torch.nn.functional as F  # noqa: N812
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from components.allocator import keep_freed_memory
 from components.datasets.device_loader import DeviceSplit
 from components.datasets.stream import StreamedSplit
 from components.errors import CheckpointError, NonFiniteLossError
-from components.training.allocator import keep_freed_memory
 from components.training.checkpoint import BEST, LAST, State, load_checkpoint, save_checkpoint
 from components.training.optim import OptimizerName, ScheduleName, make_optimizer, make_schedule
 from components.training.precision import synchronise

@@ -5,7 +5,7 @@ import platform
 import pytest
 import torch
 
-from components.training.allocator import keep_freed_memory
+from components.allocator import keep_freed_memory
 from components.training.precision import describe_device, pick_device, synchronise
 
 

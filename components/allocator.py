@@ -1,7 +1,8 @@
-"""Keep freed memory in the process while training on the CPU.
+"""Keep freed memory in the process, while training on the CPU and while decoding images.
 
 By default glibc gives the few megabytes of each activation back to the kernel and asks for them
-again at the next step; the page faults cost a third of a LeNet epoch (DECISIONS.md, 9).
+again at the next step; the page faults cost a third of a LeNet epoch (DECISIONS.md, 9), and a
+quarter of the time of decoding a sprite.
 """
 
 from __future__ import annotations
