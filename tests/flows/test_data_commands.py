@@ -13,6 +13,8 @@ import pytest
 
 from components.datasets.sprites import SpritesConfig, write_zip
 from components.settings import PROJECT_ROOT
+from tests.flows.conftest import Installation
+from tests.flows.prefect_api import get
 
 pytestmark = pytest.mark.slow
 
@@ -90,3 +92,21 @@ def test_mistakes_are_one_line_each(terminal: Terminal, archive: Path) -> None:
     assert "nightforge run data" in terminal.refused("show", "sprites")
     assert "at least one prepared version" in terminal.refused("push")
     assert "no archive" in terminal.refused("add", "mine", str(PROJECT_ROOT / "README.md"))
+
+
+@pytest.mark.servers
+def test_a_new_dataset_joins_the_forms_of_running_servers_and_trains(
+    servers: Installation, archive: Path
+) -> None:
+    servers.ok("data", "add", "guests", str(archive), "--size", "28", "--grayscale")
+    deployment = get(servers, "/deployments/name/train/train")
+    choices = deployment["parameter_openapi_schema"]["properties"]["dataset"]["enum"]
+    assert {"guests", "fashion_mnist"} <= set(choices)
+    servers.ok(
+        "run", "train", "--set", "dataset=guests", "--set", "training.epochs=2",
+        "--set", "training.batch_size=16",
+    )  # fmt: skip
+    servers.ok("data", "remove", "guests")
+    deployment = get(servers, "/deployments/name/train/train")
+    choices = deployment["parameter_openapi_schema"]["properties"]["dataset"]["enum"]
+    assert "guests" not in choices

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,36 +17,11 @@ from mlflow.tracking import MlflowClient
 
 from components.tracking.base import Tag
 from tests.flows.conftest import QUICK, ROOT, Installation
+from tests.flows.prefect_api import call, get, post
 
 pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 MODEL = "fashion_mnist_sample-classifier"
 STEPS = ["data", "train", "evaluate", "register", "gate", "promote"]
-
-
-def call(servers: Installation, method: str, path: str, body: object = None) -> Any:
-    """One request to Prefect's API; SQLite under load answers 503, which is worth a repetition."""
-    request = urllib.request.Request(
-        servers.addresses()["prefect"] + "/api" + path,
-        None if body is None else json.dumps(body).encode(),
-        {"Content-Type": "application/json"},
-        method=method,
-    )
-    while True:  # pytest's time limit ends a server that never recovers
-        try:
-            with urllib.request.urlopen(request, timeout=30) as response:
-                return json.loads(response.read() or b"null")
-        except urllib.error.HTTPError as error:
-            if error.code != 503:
-                raise
-            error.close()
-
-
-def post(servers: Installation, path: str, body: object) -> Any:
-    return call(servers, "POST", path, body)
-
-
-def get(servers: Installation, path: str) -> Any:
-    return call(servers, "GET", path)
 
 
 @pytest.fixture(scope="module")
