@@ -11,7 +11,9 @@ NightforgeError
 │   └── ObjectStoreError        a bucket that cannot be used as asked until a person acts
 ├── TrainingError
 │   ├── NonFiniteLossError      NaN or infinity in a loss
-│   └── CheckpointError         a checkpoint that cannot be read or written
+│   ├── CheckpointError         a checkpoint that cannot be read or written
+│   ├── OutOfMemoryError        a step that does not fit into memory
+│   └── SelfCheckError          a machine that computes wrongly
 ├── TrackingError               MLflow refused or lost something
 │   ├── TrackingUnavailableError  MLflow did not answer; it may do so later
 │   └── MissingMetricError      a metric that something relies on is absent
@@ -102,6 +104,14 @@ class NonFiniteLossError(TrainingError):
 
 class CheckpointError(TrainingError):
     """A checkpoint could not be written or read back."""
+
+
+class OutOfMemoryError(TrainingError):
+    """A step does not fit into the device's memory."""
+
+
+class SelfCheckError(TrainingError):
+    """A machine does not find answers that are known."""
 
 
 class TrackingError(NightforgeError):

@@ -15,9 +15,18 @@ from components.errors import ConfigError
 M = TypeVar("M", bound=BaseModel)
 Tree = dict[str, Any]
 # A name that is not here would be read by nobody, so it is an error.
-SECTIONS = ("data", "nightly", "training", "promotion", "schedule", "drift")
-# A profile changes the parameters of one run; the other sections are read from the file as it is.
-PROFILE_SECTIONS = ("nightly", "training")
+SECTIONS = (
+    "data",
+    "nightly",
+    "training",
+    "gan",
+    "network",
+    "promotion",
+    "schedule",
+    "drift",
+)
+# A profile or recipe changes the parameters of one run; the other sections stay as they are.
+PROFILE_SECTIONS = ("nightly", "training", "gan", "network")
 
 
 def load_params(path: Path, profile: str | None = None) -> Tree:
@@ -27,7 +36,7 @@ def load_params(path: Path, profile: str | None = None) -> Tree:
         UnknownKeyError: If there is no such profile, or a section that nobody reads.
         ConfigError: If the file is missing, is not YAML, or a section is no mapping.
     """
-    tree, profiles = _read(path)
+    tree, profiles, _ = _read(path)
     return tree if profile is None else merge(tree, _choose(profiles, profile))
 
 
@@ -49,6 +58,15 @@ def profile_names(path: Path) -> list[str]:
     return list(_read(path)[1])
 
 
+def load_recipes(path: Path) -> dict[str, Tree]:
+    """What each model that has a recipe changes; shaped like profiles.
+
+    Raises:
+        ConfigError: As for `load_params`.
+    """
+    return _read(path)[2]
+
+
 def load_mapping(path: Path) -> Tree:
     """Read any YAML file that holds a mapping.
 
@@ -65,16 +83,22 @@ def load_mapping(path: Path) -> Tree:
     return _mapping(tree, f"parameters {path}")
 
 
-def _read(path: Path) -> tuple[Tree, dict[str, Tree]]:
+def _read(path: Path) -> tuple[Tree, dict[str, Tree], dict[str, Tree]]:
     tree = load_mapping(path)
-    profiles = _mapping(tree.pop("profiles", None) or {}, f"profiles in {path}")
-    return _sections(tree, SECTIONS, str(path)), {
+    overlays = [_overlays(tree, kind, path) for kind in ("profile", "recipe")]
+    return _sections(tree, SECTIONS, str(path)), overlays[0], overlays[1]
+
+
+def _overlays(tree: Tree, kind: str, path: Path) -> dict[str, Tree]:
+    """Take `profiles` or `recipes` out of a tree: name to what it lays over the sections."""
+    found = _mapping(tree.pop(f"{kind}s", None) or {}, f"{kind}s in {path}")
+    return {
         str(name): _sections(
-            _mapping(overlay or {}, f"profile {name} in {path}"),
+            _mapping(overlay or {}, f"{kind} {name} in {path}"),
             PROFILE_SECTIONS,
-            f"profile {name} of {path}",
+            f"{kind} {name} of {path}",
         )
-        for name, overlay in profiles.items()
+        for name, overlay in found.items()
     }
 
 

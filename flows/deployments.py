@@ -23,13 +23,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from components.catalog import unknown_key
 from components.datasets.drift import DriftConfig
 from components.datasets.sections import OWN_FILE, Datasets
-from components.params import Tree, check, load_params, profile_names
+from components.models import MODELS
+from components.params import Tree, check, load_params, load_recipes, merge, profile_names
 from components.promotion.policy import PromotionParams
 from components.settings import Settings
 from flows.data import data
 from flows.parameters import DATASET, checked_parameters
 from flows.pipeline import nightly
 from flows.probes import POOL
+from flows.self_check import self_check
 from flows.tasks import PROMOTION_LIMIT
 from flows.train import train
 
@@ -109,9 +111,10 @@ class DeploymentSpec:
 DEPLOYMENTS: dict[str, DeploymentSpec] = {
     spec.name: spec
     for spec in (
-        DeploymentSpec(nightly, "nightly", ("training",), scheduled=True, single=True),
+        DeploymentSpec(nightly, "nightly", ("training", "network"), scheduled=True, single=True),
         DeploymentSpec(data, "nightly"),
-        DeploymentSpec(train, "nightly", ("training",)),
+        DeploymentSpec(train, "nightly", ("training", "gan", "network")),
+        DeploymentSpec(self_check, "nightly"),
     )
 }
 
@@ -139,6 +142,10 @@ def checked_params(settings: Settings) -> Tree:
     for profile in profile_names(path):
         where = f"{path.name} with profile {profile}"
         _check_sections(load_params(path, profile), where, datasets.own)
+    for model, overlay in load_recipes(path).items():
+        MODELS.module(model)
+        where = f"{path.name} with the recipe of {model}"
+        DEPLOYMENTS["train"].check(merge(tree, overlay), where, datasets.own)
     return tree
 
 
@@ -214,8 +221,8 @@ def _register(
     )
     assert isinstance(deployment, RunnerDeployment)
     # The form is drawn from the flow's signature, which cannot know a person's own datasets.
-    schema = deployment._parameter_openapi_schema.properties[DATASET]
-    schema["enum"] = [*schema["enum"], *own_datasets]
+    if schema := deployment._parameter_openapi_schema.properties.get(DATASET):
+        schema["enum"] = [*schema["enum"], *own_datasets]
     if not first:
         # An update with no schedules would delete those on the server; one without the field
         # leaves them alone.

@@ -11,10 +11,13 @@ from pydantic import Field
 
 from components.datasets import DATASETS
 from components.models import MODELS
+from components.models.spec import ModelKind
 
 _IMAGES = [name for name in DATASETS if DATASETS.get(name).images]
+_CLASSIFIERS = [name for name in MODELS if MODELS.get(name).kind is ModelKind.CLASSIFIER]
 
 # A person's own datasets are added to these choices when the deployments are registered.
 DatasetName = Annotated[str, Field(json_schema_extra={"enum": list(DATASETS)})]
 ImageDatasetName = Annotated[str, Field(json_schema_extra={"enum": _IMAGES})]
 ModelName = Annotated[str, Field(json_schema_extra={"enum": list(MODELS)})]
+ClassifierName = Annotated[str, Field(json_schema_extra={"enum": _CLASSIFIERS})]

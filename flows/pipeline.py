@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from prefect import flow
 
+from components.jobs.learners import Recipe
+from components.models.network import NetworkConfig
 from components.training.classifier import TrainConfig
 from flows import tasks
-from flows.forms import ImageDatasetName, ModelName
+from flows.forms import ClassifierName, ImageDatasetName
 from flows.reports import reporting
 from flows.summary import describe_candidate, describe_data, describe_decision
 
@@ -14,25 +16,30 @@ from flows.summary import describe_candidate, describe_data, describe_decision
 @flow(name="nightly", flow_run_name="nightly {model} on {dataset}")
 def nightly(
     dataset: ImageDatasetName = "fashion_mnist",
-    model: ModelName = "lenet_modern",
+    model: ClassifierName = "lenet_modern",
     training: TrainConfig = TrainConfig(),  # noqa: B008 - frozen
+    network: NetworkConfig = NetworkConfig(),  # noqa: B008 - frozen
     force: bool = False,
 ) -> None:
     """Retrain one model and promote it only if it is truly better than the champion.
 
-    A step whose inputs did not change is skipped and says so.
+    A step whose inputs did not change is skipped and says so. A worker that is new proves first
+    that it computes correctly.
 
     Args:
         dataset: Which dataset to use.
         model: Which network to train.
         training: How it is trained.
+        network: Sizes and options of networks; each model reads its own section.
         force: Train even if nothing changed.
     """
     with reporting("nightly", tasks.settings()) as night:
+        night.step("self_check", tasks.self_check)
         data = night.step("data", tasks.refresh_data, dataset)
         describe_data(night.report, data)
 
-        trained = night.step("train", tasks.train, data.dataset, model, training, force)
+        recipe = Recipe(model=model, training=training, network=network)
+        trained = night.step("train", tasks.train, data.dataset, recipe, force)
         with tasks.one_promotion_at_a_time():
             evaluation = night.step("evaluate", tasks.evaluate, trained.run, data.dataset)
             describe_candidate(night.report, evaluation.run, tasks.context().tracker)

@@ -6,6 +6,7 @@ from components.datasets.base import Split
 from components.jobs.data import DataOutcome
 from components.jobs.evaluate import headline
 from components.jobs.gate import GateOutcome, PromoteOutcome
+from components.jobs.self_check import SelfCheck
 from components.tracking.base import (
     CHAMPION,
     CONFUSION_MATRIX,
@@ -15,6 +16,13 @@ from components.tracking.base import (
     Tracker,
 )
 from flows.reports import DatasetReport, DecisionReport, ModelReport, RunReport
+
+
+def describe_self_check(report: RunReport, check: SelfCheck) -> None:
+    """What was computed; the limits stand beside the values."""
+    report.metrics = {
+        f"{finding.what} (at most {finding.limit:g})": finding.value for finding in check.findings
+    }
 
 
 def describe_data(report: RunReport, outcome: DataOutcome) -> None:

@@ -20,16 +20,18 @@ from components.errors import TrackingError
 from components.jobs import data as data_job
 from components.jobs import evaluate as evaluate_job
 from components.jobs import gate as gate_job
+from components.jobs import self_check as self_check_job
 from components.jobs import train as train_job
 from components.jobs.context import FlowRunRef, JobContext
 from components.jobs.data import DataOutcome
 from components.jobs.evaluate import EvaluationOutcome
 from components.jobs.gate import GateOutcome, PromoteOutcome, RegisterOutcome
+from components.jobs.learners import Recipe
+from components.jobs.self_check import SelfCheck
 from components.jobs.train import TrainOutcome
 from components.settings import Settings
 from components.tracking.base import ModelVersion, TrackedRun
-from components.training.classifier import TrainConfig
-from components.training.reporting import EpochMetrics
+from components.training.reporting import Epoch, UInt8Images
 from components.versioning.versions import DatasetVersion
 
 PROMOTION_LIMIT = "promotion"
@@ -69,12 +71,11 @@ class _ProgressArtifact:
         self._model = model
         self._artifact: UUID | None = None
 
-    def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
+    def on_epoch(self, metrics: Epoch, epochs: int) -> None:
         share = 100 * metrics.epoch / epochs
         text = (
-            f"{self._model}: epoch {metrics.epoch}/{epochs}, "
-            f"validation accuracy {metrics.validation_accuracy:.4f}, "
-            f"loss {metrics.validation_loss:.4f}, {metrics.seconds:.1f} s"
+            f"{self._model}: epoch {metrics.epoch}/{epochs}, {metrics.headline()}, "
+            f"{metrics.seconds:.1f} s"
         )
         if self._artifact is None:
             created = create_progress_artifact(share, key="training-progress", description=text)
@@ -83,12 +84,21 @@ class _ProgressArtifact:
         else:
             update_progress_artifact(self._artifact, share, description=text)
 
+    def on_samples(self, epoch: int, samples: UInt8Images) -> None:
+        """Pictures are in MLflow."""
+
 
 _RETRIED: dict[str, Any] = {
     "retries": len(RETRIES),
     "retry_delay_seconds": RETRIES,
     "retry_condition_fn": passing_trouble,
 }
+
+
+@task(name="self_check", task_run_name="self_check")
+def self_check(force: bool = False) -> SelfCheck:
+    """Prove that this worker computes correctly, once."""
+    return self_check_job.self_check(settings(), force=force)
 
 
 @task(name="data", task_run_name="data {name}", **_RETRIED)
@@ -103,10 +113,11 @@ def refresh_data(name: str) -> DataOutcome:
     return outcome
 
 
-@task(name="train", task_run_name="train {model}", **_RETRIED)
-def train(dataset: DatasetVersion, model: str, config: TrainConfig, force: bool) -> TrainOutcome:
+@task(name="train", task_run_name="train {recipe.model}", **_RETRIED)
+def train(dataset: DatasetVersion, recipe: Recipe, force: bool) -> TrainOutcome:
     """Train, or find the finished run with the same fingerprint."""
-    return train_job.train(context(), dataset, model, config, _ProgressArtifact(model), force=force)
+    progress = _ProgressArtifact(recipe.model)
+    return train_job.train(context(), dataset, recipe, progress, force=force)
 
 
 @contextmanager

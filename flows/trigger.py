@@ -11,7 +11,7 @@ from prefect.exceptions import ObjectNotFound
 
 from components.catalog import unknown_key
 from components.errors import ServiceError
-from components.params import load_profile, merge, parse_assignments
+from components.params import load_profile, load_recipes, merge, parse_assignments
 from components.settings import Settings
 from flows.deployments import DEPLOYMENTS, DeploymentSpec, checked_params, datasets_of
 from flows.parameters import checked_parameters
@@ -35,7 +35,9 @@ def trigger(
     profile: str | None,
     assignments: Sequence[str],
 ) -> FlowRun:
-    """Start a run with the deployment's parameters, the profile and the assignments laid over.
+    """Start a run with the deployment's parameters, laid over by what is asked for.
+
+    Where the profile or an assignment names a model, its recipe lies below them.
 
     Raises:
         ConfigError: If params.yaml is not usable, or a name or value is not one the flow accepts.
@@ -45,6 +47,8 @@ def trigger(
     checked_params(settings)
     overlay = spec.parameters(load_profile(settings.params_file, profile)) if profile else {}
     overlay = merge(overlay, parse_assignments(assignments))
+    recipe = load_recipes(settings.params_file).get(str(overlay.get("model")), {})
+    overlay = merge(spec.parameters(recipe), overlay)
     try:
         deployment = client.read_deployment_by_name(f"{name}/{name}")
     except ObjectNotFound:

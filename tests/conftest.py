@@ -46,6 +46,7 @@ def make_report() -> ReportFactory:
             "loss": 0.5,
             "precision": tuple(both[k] / max(1, np.sum(said == k)) for k in range(classes)),
             "recall": tuple(both[k] / max(1, np.sum(true == k)) for k in range(classes)),
+            "calibration_error": 0.02,
             "latency_ms": 1.0,
             "size_bytes": 1_000,
         }

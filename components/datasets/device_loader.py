@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from components.datasets.base import Arrays
+from components.datasets.base import Arrays, Tensors
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,47 @@ class DeviceSplit:
         )
         for images, labels in pairs:
             yield self.normalised(images), labels
+
+
+@dataclass(frozen=True)
+class TensorSplit:
+    """One split of a generated problem on a device, with the interface of `DeviceSplit`.
+
+    Attributes:
+        features: (N, d) float32.
+        targets: (N, k) float32.
+    """
+
+    features: torch.Tensor
+    targets: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the features are."""
+        return self.features.device
+
+    def shuffled(
+        self, batch_size: int, generator: torch.Generator
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Batches in a new random order: (B, d) and (B, k) float32."""
+        order = torch.randperm(len(self), generator=generator).to(self.device)
+        for chosen in torch.split(order, batch_size):
+            yield self.features[chosen], self.targets[chosen]
+
+    def in_order(self, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Batches in stored order."""
+        pairs = torch.split(self.features, batch_size), torch.split(self.targets, batch_size)
+        yield from zip(*pairs, strict=True)
+
+
+def tensors_to_device(tensors: Tensors, device: torch.device) -> TensorSplit:
+    """Copy a split of a generated problem to `device`."""
+    return TensorSplit(
+        torch.from_numpy(tensors.features).to(device), torch.from_numpy(tensors.targets).to(device)
+    )
 
 
 def to_device(

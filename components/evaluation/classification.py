@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from components.datasets.device_loader import DeviceSplit
-from components.evaluation.report import EvaluationReport, confusion_matrix
+from components.evaluation.report import EvaluationReport, confusion_matrix, reliability
 from components.training.classifier import EVALUATION_BATCH
 from components.training.precision import synchronise
 
@@ -49,6 +49,7 @@ def evaluate_classifier(
     classes = len(subject.class_names)
     counts = confusion_matrix(test.labels.cpu(), predictions.cpu(), classes)
     hits = counts.diagonal()
+    probabilities: npt.NDArray[np.float32] = scores.softmax(1).cpu().numpy()
     tensors = [*model.parameters(), *model.buffers()]
     report = EvaluationReport(
         model=subject.model,
@@ -61,10 +62,11 @@ def evaluate_classifier(
         loss=float(nn.functional.cross_entropy(scores, test.labels)),
         precision=tuple((hits / np.maximum(counts.sum(0), 1)).tolist()),
         recall=tuple((hits / np.maximum(counts.sum(1), 1)).tolist()),
+        calibration_error=reliability(probabilities, test.labels.cpu().numpy()).error,
         latency_ms=_latency_ms(model, test),
         size_bytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
     )
-    return report, scores.softmax(1).cpu().numpy()
+    return report, probabilities
 
 
 def _latency_ms(model: nn.Module, test: DeviceSplit) -> float:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
+
+CALIBRATION_BINS = 15
 
 
 class EvaluationReport(BaseModel):
@@ -28,6 +31,9 @@ class EvaluationReport(BaseModel):
     loss: float | None = Field(description="Mean cross-entropy in nats")
     precision: tuple[float, ...] = Field(description="Per class, in [0, 1]; 0 if never predicted")
     recall: tuple[float, ...] = Field(description="Per class, in [0, 1]")
+    calibration_error: float | None = Field(
+        description="Expected calibration error in [0, 1]: mean of |confidence - accuracy|"
+    )
     latency_ms: float | None = Field(description="Median milliseconds for one image")
     size_bytes: int | None = Field(description="Bytes of all weights and buffers")
 
@@ -50,6 +56,7 @@ class EvaluationReport(BaseModel):
         """Every number under the name it has in MLflow; None where it was not measured."""
         yield "test_accuracy", self.accuracy
         yield "test_loss", self.loss
+        yield "calibration_error", self.calibration_error
         yield "latency_ms", self.latency_ms
         yield "size_bytes", self.size_bytes
         for kind in ("precision", "recall", "f1"):
@@ -59,6 +66,46 @@ class EvaluationReport(BaseModel):
     def unusable(self) -> list[str]:
         """Names of the metrics that are missing or not finite."""
         return [name for name, value in self.scalars() if value is None or not math.isfinite(value)]
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Predictions by confidence, in bins of equal width.
+
+    Attributes:
+        confidence: (bins,) mean probability of the predicted class; NaN for an empty bin.
+        accuracy: (bins,) share of correct predictions; NaN for an empty bin.
+        counts: (bins,) predictions.
+    """
+
+    confidence: npt.NDArray[np.float64]
+    accuracy: npt.NDArray[np.float64]
+    counts: npt.NDArray[np.int64]
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error (Guo et al., 2017, eq. 3), in [0, 1]."""
+        gaps = np.nan_to_num(np.abs(self.confidence - self.accuracy))
+        return float((gaps * self.counts).sum() / self.counts.sum())
+
+
+def reliability(
+    probabilities: npt.NDArray[np.float32], labels: npt.ArrayLike, bins: int = CALIBRATION_BINS
+) -> Reliability:
+    """Sort predictions into bins by their confidence.
+
+    Args:
+        probabilities: (N, classes) predicted; one that is not a number counts as 0.
+        labels: (N,) true classes.
+        bins: Number of bins between 0 and 1.
+    """
+    confidence = np.nan_to_num(probabilities.max(1).astype(np.float64))
+    correct = probabilities.argmax(1) == np.asarray(labels)
+    place = np.clip((confidence * bins).astype(np.int64), 0, bins - 1)
+    counts = np.bincount(place, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        means = [np.bincount(place, of, minlength=bins) / counts for of in (confidence, correct)]
+    return Reliability(means[0], means[1], counts)
 
 
 def confusion_matrix(

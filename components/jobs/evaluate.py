@@ -13,12 +13,13 @@ from components.datasets.device_loader import DeviceSplit, to_device
 from components.datasets.prepared import ImageCard, load_prepared
 from components.errors import MissingMetricError, PromotionError, TrackingUnavailableError
 from components.evaluation.classification import Subject, evaluate_classifier
-from components.evaluation.report import EvaluationReport
+from components.evaluation.report import EvaluationReport, reliability
 from components.jobs.context import JobContext, registered_model
 from components.jobs.records import standing_decision
 from components.models.deployable import Reclassified
 from components.tracking import figures
 from components.tracking.base import (
+    CALIBRATION,
     CHAMPION,
     CONFUSION_MATRIX,
     WORST_MISTAKES,
@@ -78,6 +79,8 @@ def _store(
     tracker, run_id = context.tracker, run.run_id
     tracker.log_metrics(run_id, {k: v for k, v in report.scalars() if v is not None}, step=0)
     tracker.log_figure(run_id, CONFUSION_MATRIX, figures.confusion_figure(report))
+    curve = figures.reliability_diagram(reliability(probabilities, report.labels))
+    tracker.log_figure(run_id, CALIBRATION, curve)
     images = test.images.cpu().numpy()
     mistakes = figures.worst_mistakes(report, probabilities, images)
     tracker.log_figure(run_id, WORST_MISTAKES, mistakes)

@@ -26,7 +26,8 @@ from components.jobs.records import (
 from components.promotion.decision import PromotionDecision, decide
 from components.promotion.ledger import AlphaLedger, reserve
 from components.promotion.policy import PromotionPolicy
-from components.tracking.base import CHAMPION, PREVIOUS, ModelVersion, Tag, TrackedRun
+from components.tracking import model_card
+from components.tracking.base import CHAMPION, MODEL_CARD, PREVIOUS, ModelVersion, Tag, TrackedRun
 from components.versioning.versions import DatasetVersion
 
 
@@ -56,7 +57,11 @@ class PromoteOutcome:
 
 
 def register(context: JobContext, run: TrackedRun, data: DatasetVersion) -> RegisterOutcome:
-    """Make the run's model a version of its registered model, once."""
+    """Make the run's model a version of its registered model, once, with its card.
+
+    Raises:
+        TrackingError: If the run was not evaluated, or the server refuses.
+    """
     name = registered_model(data.name)
     if found := context.registry.version_of_run(name, run.run_id):
         return RegisterOutcome(found, f"registered before as version {found.version}")
@@ -67,7 +72,11 @@ def register(context: JobContext, run: TrackedRun, data: DatasetVersion) -> Regi
         Tag.DATASET_VERSION: data.version,
         Tag.SAMPLE: str(data.sample).lower(),
     }
-    return RegisterOutcome(context.registry.register(name, run.run_id, tags), None)
+    card = model_card.markdown(name, run, read_report(context, run, CANDIDATE_REPORT))
+    context.tracker.log_text(run.run_id, MODEL_CARD, card)
+    version = context.registry.register(name, run.run_id, tags)
+    context.registry.describe_version(name, version.version, card)
+    return RegisterOutcome(version, None)
 
 
 def gate(

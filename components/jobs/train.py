@@ -1,8 +1,10 @@
-"""Train a classifier once for each fingerprint, resume it after a kill, record everything."""
+"""Train a model once for each fingerprint, resume it after a kill, record everything."""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,20 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-import numpy as np
-import torch
-
-from components.datasets.base import Split
-from components.datasets.prepared import PreparedDataset, load_prepared
-from components.datasets.stream import open_split
-from components.errors import CorruptDataError
 from components.fingerprint import fingerprint
 from components.jobs.context import JobContext
+from components.jobs.learners import Learned, Recipe, learn
 from components.models import MODELS
-from components.models.deployable import Deployable
 from components.tracking import figures
 from components.tracking.base import (
-    LEARNING_CURVES,
+    SAMPLES,
     DatasetInput,
     RunSpec,
     RunStatus,
@@ -31,12 +26,9 @@ from components.tracking.base import (
     TrackedRun,
     Tracker,
 )
-from components.training.classifier import TrainConfig, TrainResult, train_classifier
 from components.training.precision import describe_device, pick_device
-from components.training.reporting import EpochMetrics, Reporter
+from components.training.reporting import Epoch, Reporter, UInt8Images
 from components.versioning.versions import DatasetVersion
-
-EXAMPLE_IMAGES = 8
 
 
 @dataclass(frozen=True)
@@ -48,59 +40,72 @@ class TrainOutcome:
     skipped: str | None
 
 
-def training_fingerprint(
-    dataset_version: str, model: str, config: TrainConfig, force_token: str = ""
-) -> str:
+def training_fingerprint(dataset_version: str, recipe: Recipe, force_token: str = "") -> str:
     """The identity of a training run; `force_token` makes a forced repetition its own run."""
     modules = [
-        MODELS.module(model),
+        MODELS.module(recipe.model),
         "components.models.deployable",
-        "components.training.classifier",
+        "components.training.gan" if recipe.kind.gan else "components.training.fit",
         "components.datasets.base",
     ]
+    if recipe.kind.gan:
+        modules.append("components.evaluation.generation")
+    options = recipe.network.of(MODELS.get(recipe.model))
     return fingerprint(
         dataset_version=dataset_version,
-        config=config,
+        config=recipe.config,
         modules=modules,
-        model=model,
+        model=recipe.model,
+        network=json.dumps(options, sort_keys=True),
+        weights=_digest(str(options.get("weights", ""))),
         force=force_token,
     )
+
+
+def _digest(weights: str) -> str:
+    """The sum of a file of weights: another file under the same name is another start."""
+    path = Path(weights).expanduser()
+    if not weights or not path.is_file():
+        return ""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def train(
     context: JobContext,
     data: DatasetVersion,
-    model: str,
-    config: TrainConfig,
+    recipe: Recipe,
     progress: Reporter,
     *,
     force: bool = False,
 ) -> TrainOutcome:
-    """Train `model` on `data`, unless a finished run with the same fingerprint exists.
+    """Train a model on `data`, unless a finished run with the same fingerprint exists.
 
     Args:
         context: Tracker and settings.
         data: A prepared dataset.
-        model: Key in the catalog of models.
-        config: All tunable numbers, the seed among them.
+        recipe: The model and all tunable numbers, the seed among them.
         progress: Told of each epoch, besides the tracker.
         force: Train even if nothing changed.
 
     Raises:
+        ConfigError: If the model cannot learn from such data.
         TrainingError: If training cannot go on; the run is closed as FAILED.
     """
     token = _force_token(context) if force else ""
-    print_ = training_fingerprint(data.version, model, config, token)
+    print_ = training_fingerprint(data.version, recipe, token)
     folder = context.settings.checkpoints / print_
     with _one_at_a_time(folder):
         found = context.tracker.find(data.name, print_)
         if found and found.status is RunStatus.FINISHED:
             reason = f"fingerprint {print_[:8]} was trained before"
             return TrainOutcome(found, print_, reason)
-        run = _open_run(context, data, model, config, print_, found)
+        run = _open_run(context, data, recipe, print_, found)
         try:
             with context.tracker.system_metrics(run.run_id):
-                _train_run(context, data, model, config, run, folder, progress)
+                reporter = _TrackingReporter(context.tracker, run.run_id, progress)
+                learned = learn(recipe, Path(data.directory), folder, reporter)
+                _record(context.tracker, run.run_id, learned)
         except BaseException as error:
             failed = isinstance(error, Exception)
             reason = " ".join(str(error).split()) or type(error).__name__
@@ -128,8 +133,7 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
 def _open_run(
     context: JobContext,
     data: DatasetVersion,
-    model: str,
-    config: TrainConfig,
+    recipe: Recipe,
     print_: str,
     unfinished: TrackedRun | None,
 ) -> TrackedRun:
@@ -139,16 +143,17 @@ def _open_run(
         Tag.DATASET_VERSION: data.version,
         Tag.SOURCE: data.source,
         Tag.SAMPLE: str(data.sample).lower(),
-        Tag.MODEL: model,
-        Tag.SEED: str(config.seed),
+        Tag.MODEL: recipe.model,
+        Tag.KIND: recipe.kind,
+        Tag.SEED: str(recipe.config.seed),
         Tag.DEVICE: describe_device(pick_device()),
     }
     counts = {str(split): count for split, count in data.counts.items()}
     spec = RunSpec(
         experiment=data.name,
-        name=f"{model}-{print_[:8]}",
+        name=f"{recipe.model}-{print_[:8]}",
         fingerprint=print_,
-        params={"model": model, "dataset": data.name, "training": config.model_dump(mode="json")},
+        params={"dataset": data.name, **recipe.params()},
         tags=tags,
         dataset=DatasetInput(data.name, data.version, data.source, counts),
     )
@@ -162,66 +167,22 @@ class _TrackingReporter:
 
     def __init__(self, tracker: Tracker, run_id: str, progress: Reporter) -> None:
         self._tracker, self._run_id, self._progress = tracker, run_id, progress
-        self._logged = tracker.last_step(run_id, "validation_loss")
+        self._logged = tracker.last_step(run_id, "seconds")
 
-    def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
+    def on_epoch(self, metrics: Epoch, epochs: int) -> None:
         if metrics.epoch > self._logged:
             self._tracker.log_metrics(self._run_id, metrics.metrics(), metrics.epoch)
+            self._logged = metrics.epoch
         self._progress.on_epoch(metrics, epochs)
 
-
-def _train_run(
-    context: JobContext,
-    data: DatasetVersion,
-    model: str,
-    config: TrainConfig,
-    run: TrackedRun,
-    folder: Path,
-    progress: Reporter,
-) -> None:
-    prepared, device = load_prepared(data.directory), pick_device()
-    card, resident = prepared.card, int(config.resident_gib * 2**30)
-    _refuse_small(prepared, config.batch_size)
-    torch.manual_seed(config.seed)
-    net = MODELS.get(model)(card.image_shape, len(card.class_names)).to(device)
-    train_split, validation = (
-        open_split(prepared.splits[split], card.mean, card.std, device, resident)
-        for split in (Split.TRAIN, Split.VALIDATION)
-    )
-    reporter = _TrackingReporter(context.tracker, run.run_id, progress)
-    result = train_classifier(net, train_split, validation, config, folder, reporter)
-    _record(context.tracker, run.run_id, prepared, net, result)
+    def on_samples(self, epoch: int, samples: UInt8Images) -> None:
+        self._tracker.log_image(self._run_id, SAMPLES, figures.grid(samples), epoch)
+        self._progress.on_samples(epoch, samples)
 
 
-def _refuse_small(prepared: PreparedDataset, batch_size: int) -> None:
-    count = prepared.count(Split.TRAIN)
-    if count < batch_size:
-        raise CorruptDataError(
-            f"dataset {prepared.card.name}",
-            got=f"{count} training images",
-            wanted=f"at least one batch of {batch_size}",
-            remedy="Add images, or lower training.batch_size.",
-        )
-
-
-def _record(
-    tracker: Tracker,
-    run_id: str,
-    prepared: PreparedDataset,
-    net: torch.nn.Module,
-    result: TrainResult,
-) -> None:
-    best = result.history[result.best_epoch - 1]
-    summary = {
-        "best_epoch": result.best_epoch,
-        "best_validation_accuracy": best.validation_accuracy,
-        "epochs": len(result.history),
-        "training_seconds": sum(metrics.seconds for metrics in result.history),
-    }
-    tracker.log_metrics(run_id, summary, step=len(result.history))
-    tracker.log_figure(run_id, LEARNING_CURVES, figures.learning_curves(result.history))
-    pictures = prepared.splits[Split.VALIDATION].images[:EXAMPLE_IMAGES]
-    example = (pictures / 255).astype(np.float32)
-    deployable = Deployable(net.cpu(), prepared.card.mean, prepared.card.std).eval()
-    tracker.log_model(run_id, deployable, example)
+def _record(tracker: Tracker, run_id: str, learned: Learned) -> None:
+    tracker.log_metrics(run_id, learned.summary, step=int(learned.summary["epochs"]))
+    for path, figure in learned.pictures.items():
+        tracker.log_figure(run_id, path, figure)
+    tracker.log_model(run_id, learned.model, learned.example)
     tracker.finish(run_id, RunStatus.FINISHED)

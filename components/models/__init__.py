@@ -1,33 +1,26 @@
-"""Models: one file and one line here for each; every entry builds a fresh network."""
+"""Models: one file and one line here for each; every entry builds fresh networks."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from components.catalog import Catalog
 
+if TYPE_CHECKING:
+    from components.models.spec import ModelSpec
 
-class ModelBuilder(Protocol):
-    """Builds a classifier for images of one shape."""
-
-    def __call__(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
-        """Build a fresh network.
-
-        Args:
-            image_shape: (C, H, W).
-            classes: Number of outputs.
-
-        Returns:
-            A module from (B, C, H, W) float to (B, classes) unnormalised scores.
-        """
-
-
-MODELS: Catalog[ModelBuilder] = Catalog(
+MODELS: Catalog[ModelSpec] = Catalog(
     "model",
     {
-        "lenet": "components.models.lenet:lenet",
-        "lenet_modern": "components.models.lenet:lenet_modern",
+        "softmax": "components.models.softmax:SPEC",
+        "mlp": "components.models.mlp:SPEC",
+        "lenet": "components.models.lenet:LENET",
+        "lenet_modern": "components.models.lenet:LENET_MODERN",
+        "resnet18": "components.models.resnet:RESNET18",
+        "resnet50": "components.models.resnet:RESNET50",
+        "backbone": "components.models.backbone:SPEC",
+        "dcgan": "components.models.dcgan:SPEC",
+        "linear": "components.models.linear:SPEC",
+        "gaussian_gan": "components.models.gaussian_gan:SPEC",
     },
 )

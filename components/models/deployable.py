@@ -1,4 +1,4 @@
-"""The form in which a classifier is registered: it carries its own normalisation."""
+"""The forms in which models are registered: they carry their own scaling."""
 
 from __future__ import annotations
 
@@ -36,6 +36,23 @@ class Deployable(nn.Module):
         """Scores (B, classes) for images (B, C, H, W) float32 in [0, 1]."""
         scores: torch.Tensor = self.net((images - self.mean) / self.std)
         return scores
+
+
+class DeployableGenerator(nn.Module):
+    """A generator whose pictures are in the range that viewers expect.
+
+    Args:
+        net: From latents (B, latent_dim) to pictures (B, C, H, W) in [-1, 1].
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """Pictures (B, C, H, W) float32 in [0, 1] for latents (B, latent_dim)."""
+        pictures: torch.Tensor = (self.net(latents) + 1) / 2
+        return pictures
 
 
 class Reclassified(nn.Module):

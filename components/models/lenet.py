@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
+from components.models.spec import ModelKind, ModelSpec
+
 
 class HalvingAveragePool(nn.Module):
     """Average pooling over 2x2 windows with stride 2.
@@ -81,3 +83,7 @@ def _block(inputs: int, outputs: int, padding: int) -> nn.Module:
         nn.MaxPool2d(kernel_size=2, stride=2),
         nn.ReLU(),
     )
+
+
+LENET = ModelSpec(ModelKind.CLASSIFIER, lenet)
+LENET_MODERN = ModelSpec(ModelKind.CLASSIFIER, lenet_modern)

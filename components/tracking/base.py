@@ -13,11 +13,16 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from torch import nn
 
+from components.datasets.base import UInt8Array
+
 PREFIX = "nightforge."
 CHAMPION = "champion"
 PREVIOUS = "previous"
 MODEL_ARTIFACT = "model"
 LEARNING_CURVES = "learning_curves.png"
+SAMPLES = "samples"
+MODEL_CARD = "model_card.md"
+CALIBRATION = "calibration.png"
 CONFUSION_MATRIX = "confusion_matrix.png"
 WORST_MISTAKES = "worst_mistakes.png"
 DATASETS_EXPERIMENT = "datasets"
@@ -35,6 +40,7 @@ class Tag(StrEnum):
     SOURCE = PREFIX + "source"
     CHANGE = PREFIX + "change"
     MODEL = PREFIX + "model"
+    KIND = PREFIX + "kind"
     SEED = PREFIX + "seed"
     DEVICE = PREFIX + "device"
     GIT_COMMIT = PREFIX + "git_commit"
@@ -144,6 +150,9 @@ class Tracker(Protocol):
     def log_figure(self, run_id: str, path: str, figure: Figure) -> None:
         """Store a picture as the run's artifact `path` (PNG)."""
 
+    def log_image(self, run_id: str, name: str, image: UInt8Array, step: int) -> None:
+        """Add a picture (H, W, C) uint8 to the run's series `name`, which the UI can scrub."""
+
     def log_text(self, run_id: str, path: str, text: str) -> None:
         """Store a text as the run's artifact `path`."""
 
@@ -195,6 +204,9 @@ class ModelRegistry(Protocol):
 
     def tag_version(self, name: str, version: int, tags: Mapping[str, str]) -> None:
         """Set tags of a version."""
+
+    def describe_version(self, name: str, version: int, text: str) -> None:
+        """Set the description of a version, in markdown."""
 
     def model_tags(self, name: str) -> Mapping[str, str]:
         """Tags of the registered model itself; empty if it does not exist."""

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from components.datasets.base import Split, UInt8Array
 from components.datasets.prepared import PreparedDataset
-from components.evaluation.report import EvaluationReport, confusion_matrix
-from components.training.reporting import EpochMetrics
+from components.evaluation.report import EvaluationReport, Reliability, confusion_matrix
+from components.training.reporting import EpochMetrics, GanMetrics
 
 TRAIN_COLOUR, VALIDATION_COLOUR = "#9aa5b1", "#1f6feb"
 WORST = 24
@@ -20,20 +22,52 @@ SHEET_CLASSES = 10
 
 
 def learning_curves(history: Sequence[EpochMetrics]) -> Figure:
-    """Loss and accuracy against the epoch, training and validation."""
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
-    axes = figure.subplots(1, 2)
+    """Loss, and accuracy where there is one, against the epoch, training and validation."""
+    names = ["loss", "accuracy"] if history[0].validation_accuracy is not None else ["loss"]
+    figure = Figure(figsize=(4.5 * len(names), 3.4), layout="constrained")
     epochs = [metrics.epoch for metrics in history]
-    for axis, name in zip(axes, ("loss", "accuracy"), strict=True):
+    for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         for part, colour in (("train", TRAIN_COLOUR), ("validation", VALIDATION_COLOUR)):
             values = [getattr(metrics, f"{part}_{name}") for metrics in history]
             axis.plot(epochs, values, color=colour, marker="o", markersize=3, label=part)
-        axis.set_xlabel("epoch")
-        axis.set_title(name)
-        axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(frameon=False)
+        _dress(axis, name)
     return figure
+
+
+def gan_curves(history: Sequence[GanMetrics]) -> Figure:
+    """Losses, what the discriminator says, and the distance of the samples, by epoch."""
+    figure = Figure(figsize=(13, 3.4), layout="constrained")
+    epochs = [metrics.epoch for metrics in history]
+    panels = {
+        "loss": ("discriminator_loss", "generator_loss"),
+        "discriminator's answer": ("d_real", "d_fake"),
+        "kernel distance": ("kernel_distance",),
+    }
+    for axis, (title, names) in zip(figure.subplots(1, 3), panels.items(), strict=True):
+        for name, colour in zip(names, (VALIDATION_COLOUR, TRAIN_COLOUR), strict=False):
+            values = [getattr(metrics, name) for metrics in history]
+            label = name.replace("_", " ")
+            axis.plot(epochs, values, color=colour, marker="o", markersize=3, label=label)
+        _dress(axis, title)
+    return figure
+
+
+def _dress(axis: Axes, title: str) -> None:
+    axis.set_xlabel("epoch")
+    axis.set_title(title)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False)
+
+
+def grid(pictures: UInt8Array) -> UInt8Array:
+    """Pictures (N, H, W, C) side by side in rows of COLUMNS, as one picture (H', W', C)."""
+    count, height, width, channels = pictures.shape
+    rows = -(-count // COLUMNS)
+    sheet = np.full((rows * COLUMNS, height, width, channels), 255, dtype=np.uint8)
+    sheet[:count] = pictures
+    sheet = sheet.reshape(rows, COLUMNS, height, width, channels).swapaxes(1, 2)
+    return sheet.reshape(rows * height, COLUMNS * width, channels)
 
 
 def contact_sheet(prepared: PreparedDataset) -> Figure:
@@ -70,6 +104,23 @@ def confusion_figure(report: EvaluationReport) -> Figure:
     for (row, column), count in np.ndenumerate(counts):
         colour = "white" if shares[row, column] > 0.5 else "black"
         axis.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
+    return figure
+
+
+def reliability_diagram(curve: Reliability) -> Figure:
+    """Accuracy against confidence; on the diagonal a model is as sure as it is right."""
+    figure = Figure(figsize=(4.6, 4.6), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    edges = (np.arange(len(curve.counts)) + 0.5) / len(curve.counts)
+    upper.plot([0, 1], [0, 1], color=TRAIN_COLOUR, linewidth=1)
+    upper.plot(curve.confidence, curve.accuracy, color=VALIDATION_COLOUR, marker="o", markersize=4)
+    upper.set_ylabel("accuracy")
+    upper.set_title(f"expected calibration error {curve.error:.4f}")
+    lower.bar(edges, curve.counts, width=0.9 / len(curve.counts), color=TRAIN_COLOUR)
+    lower.set_xlabel("confidence")
+    lower.set_ylabel("images")
+    for axis in (upper, lower):
+        axis.spines[["top", "right"]].set_visible(False)
     return figure
 
 

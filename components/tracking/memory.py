@@ -13,6 +13,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from torch import nn
 
+from components.datasets.base import UInt8Array
 from components.errors import TrackingError
 from components.tracking.base import ModelVersion, RunSpec, RunStatus, Tag, TrackedRun
 
@@ -25,6 +26,7 @@ class MemoryTracker:
         self._runs: dict[str, TrackedRun] = {}
         self._experiments: dict[str, str] = {}
         self._steps: dict[tuple[str, str], int] = {}
+        self.images: dict[tuple[str, str, int], UInt8Array] = {}
         self.artifacts: dict[tuple[str, str], str | Figure] = {}
         self.models: dict[str, nn.Module] = {}
 
@@ -73,6 +75,10 @@ class MemoryTracker:
     def log_figure(self, run_id: str, path: str, figure: Figure) -> None:
         """See `Tracker`."""
         self.artifacts[self.get(run_id).run_id, path] = figure
+
+    def log_image(self, run_id: str, name: str, image: UInt8Array, step: int) -> None:
+        """See `Tracker`."""
+        self.images[self.get(run_id).run_id, name, step] = image
 
     def log_text(self, run_id: str, path: str, text: str) -> None:
         """See `Tracker`."""
@@ -130,6 +136,7 @@ class MemoryRegistry:
         self._versions: dict[str, list[ModelVersion]] = {}
         self._aliases: dict[str, dict[str, int]] = {}
         self._tags: dict[str, dict[str, str]] = {}
+        self.descriptions: dict[tuple[str, int], str] = {}
 
     def register(self, name: str, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
         """See `ModelRegistry`."""
@@ -160,6 +167,11 @@ class MemoryRegistry:
         """See `ModelRegistry`."""
         old = self._get(name, version)
         self._versions[name][version - 1] = replace(old, tags={**old.tags, **tags})
+
+    def describe_version(self, name: str, version: int, text: str) -> None:
+        """See `ModelRegistry`."""
+        self._get(name, version)
+        self.descriptions[name, version] = text
 
     def model_tags(self, name: str) -> Mapping[str, str]:
         """See `ModelRegistry`."""

@@ -32,6 +32,7 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking import MlflowClient
 from torch import nn
 
+from components.datasets.base import UInt8Array
 from components.errors import TrackingError, TrackingUnavailableError
 from components.tracking.base import (
     MODEL_ARTIFACT,
@@ -169,6 +170,11 @@ class MlflowTracker:
     def log_figure(self, run_id: str, path: str, figure: Figure) -> None:
         """See `Tracker`."""
         self._client.log_figure(run_id, figure, path, save_kwargs={"dpi": FIGURE_DPI})
+
+    @translated
+    def log_image(self, run_id: str, name: str, image: UInt8Array, step: int) -> None:
+        """See `Tracker`."""
+        self._client.log_image(run_id, image, key=name, step=step)
 
     @translated
     def log_text(self, run_id: str, path: str, text: str) -> None:

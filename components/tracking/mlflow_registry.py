@@ -58,6 +58,11 @@ class MlflowRegistry:
             self._client.set_model_version_tag(name, str(version), str(key), value)
 
     @translated
+    def describe_version(self, name: str, version: int, text: str) -> None:
+        """See `ModelRegistry`."""
+        self._client.update_model_version(name, str(version), text)
+
+    @translated
     def model_tags(self, name: str) -> Mapping[str, str]:
         """See `ModelRegistry`."""
         found = self._absent_is_none(self._client.get_registered_model, name)

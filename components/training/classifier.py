@@ -1,39 +1,37 @@
-"""The classifier loop: resident data, one synchronisation an epoch, resumable at each."""
+"""The loop for classifiers and regressors: resident data, one synchronisation an epoch."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 
-from components.allocator import keep_freed_memory
-from components.datasets.device_loader import DeviceSplit
+from components.datasets.device_loader import DeviceSplit, TensorSplit
 from components.datasets.stream import StreamedSplit
-from components.errors import CheckpointError, NonFiniteLossError
-from components.training.checkpoint import BEST, LAST, State, load_checkpoint, save_checkpoint
+from components.training.accelerate import Forward, accelerated
+from components.training.augment import AUGMENTATIONS, Augmentation
+from components.training.distributed import SOLO, Group
+from components.training.loop import LoopConfig, Progress, Session, not_finite, refuse_not_finite
+from components.training.memory import explained
+from components.training.objective import CLASSIFICATION, Objective
 from components.training.optim import OptimizerName, ScheduleName, make_optimizer, make_schedule
-from components.training.precision import synchronise
+from components.training.precision import mixed, peak_memory_mib, synchronise, tuned
 from components.training.reporting import EpochMetrics, Reporter
 
 EVALUATION_BATCH = 1000
-TrainingSplit = DeviceSplit | StreamedSplit
+TrainingSplit = DeviceSplit | StreamedSplit | TensorSplit
 
 
-class TrainConfig(BaseModel):
-    """How a classifier is trained (params.yaml: training)."""
+class TrainConfig(LoopConfig):
+    """How a classifier or regressor is trained (params.yaml: training)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    epochs: Annotated[int, Field(ge=1, le=1000, description="Passes over the training images")] = 10
-    batch_size: Annotated[int, Field(ge=1, le=65536, description="Images per step")] = 128
     optimizer: Annotated[OptimizerName, Field(description="Update rule")] = "sgd"
     lr: Annotated[float, Field(gt=0, le=100, description="Peak learning rate")] = 0.1
     momentum: Annotated[
@@ -51,21 +49,22 @@ class TrainConfig(BaseModel):
     label_smoothing: Annotated[
         float, Field(ge=0, lt=1, description="Probability spread over the other classes")
     ] = 0.0
-    resident_gib: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=1024,
-            description="Splits up to this many GiB of pixels are held on the device; larger ones "
-            "are streamed in shuffled blocks",
-        ),
-    ] = 8.0
-    seed: Annotated[
-        int,
-        Field(
-            ge=0, le=2**31 - 1, description="Same seed and inputs: the same weights, bit for bit"
-        ),
-    ] = 0
+    clip_norm: Annotated[
+        float, Field(ge=0, le=1e6, description="Largest norm of the gradient; 0: as it comes")
+    ] = 0.0
+    augment: Annotated[
+        Augmentation,
+        Field(description="Of training images; crop_flip pads by 4, cuts at random and mirrors"),
+    ] = "none"
+    compile: Annotated[
+        bool, Field(description="Translate the network with torch.compile; costs a minute first")
+    ] = False
+    processes: Annotated[
+        int, Field(ge=1, le=64, description="That share every batch: one for each GPU (torchrun)")
+    ] = 1
+    cuda_graphs: Annotated[
+        bool, Field(description="On one GPU, replay recorded kernels; for small networks")
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -90,27 +89,29 @@ def train_classifier(
     config: TrainConfig,
     folder: Path | None,
     reporter: Reporter,
+    objective: Objective = CLASSIFICATION,
+    group: Group = SOLO,
 ) -> TrainResult:
-    """Train `model` in place; it ends with the weights of the best validation accuracy.
+    """Train `model` in place; it ends with the weights of the best validation epoch.
 
     Args:
         model: On the same device as the data; initialised from `config.seed` by the caller.
-        train: Images to learn from.
-        validation: Images to choose the epoch by.
+        train: Examples to learn from.
+        validation: Examples to choose the epoch by: accuracy, or loss where there is none.
         config: All tunable numbers.
         folder: Keeps the checkpoints; a run found there goes on. None keeps nothing.
         reporter: Told of every epoch; after a resume, of the earlier ones again.
+        objective: Loss and hits; `objective.REGRESSION` makes it a regressor.
+        group: Processes that share every batch.
 
     Raises:
-        NonFiniteLossError: If the loss of an epoch is not finite; the last good epoch's
-            checkpoint stays.
+        NonFiniteLossError: If a loss is not finite; the last good epoch's checkpoint stays.
         CheckpointError: If a checkpoint cannot be written or read.
+        OutOfMemoryError: If a step does not fit; names the batch size that does.
     """
     device = train.device
-    if device.type == "cpu":
-        keep_freed_memory()
     model.to(memory_format=torch.channels_last)
-    steps = config.epochs * math.ceil(len(train) / config.batch_size)
+    steps = math.ceil(len(train) / config.batch_size)
     optimizer = make_optimizer(
         model,
         config.optimizer,
@@ -118,122 +119,132 @@ def train_classifier(
         momentum=config.momentum,
         weight_decay=config.weight_decay,
     )
-    schedule = make_schedule(optimizer, config.lr_schedule, total_steps=steps, warmup=config.warmup)
-    parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
-    history, best = _resume(folder, parts, device)
-    for metrics in history:
-        reporter.on_epoch(metrics, config.epochs)
-    resumed_from = len(history)
-    for epoch in range(resumed_from + 1, config.epochs + 1):
-        metrics = _run_epoch(model, train, validation, config, optimizer, schedule, epoch)
-        history.append(metrics)
-        improved = best is None or metrics.validation_accuracy > best["accuracy"]
-        if improved:
-            weights = {name: value.clone() for name, value in model.state_dict().items()}
-            best = {"accuracy": metrics.validation_accuracy, "epoch": epoch, "model": weights}
-        if folder:
-            _save(folder, parts, history, best if improved else None)
-        reporter.on_epoch(metrics, config.epochs)
-    assert best is not None
-    model.load_state_dict(best["model"])
-    return TrainResult(history, resumed_from, best["epoch"])
-
-
-def _run_epoch(
-    model: nn.Module,
-    train: TrainingSplit,
-    validation: TrainingSplit,
-    config: TrainConfig,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    epoch: int,
-) -> EpochMetrics:
-    # Order and dropout of an epoch depend on (seed, epoch) alone: a resumed run repeats them
-    # without any saved random state.
-    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
-    torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
-    device, lr = train.device, config.lr
-    loss_sum = torch.zeros((), device=device)
-    correct = torch.zeros((), dtype=torch.int64, device=device)
-    start = time.perf_counter()
-    model.train()
-    for images, labels in train.shuffled(config.batch_size, generator):
-        scores = model(images)
-        loss = F.cross_entropy(scores, labels, label_smoothing=config.label_smoothing)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        lr = float(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule.step()
-        with torch.no_grad():
-            loss_sum += loss * len(labels)
-            correct += (scores.argmax(1) == labels).sum()
-    synchronise(device)
-    trained = time.perf_counter()
-    train_loss = _finite(float(loss_sum) / len(train), "training", epoch, lr)
-    validation_loss, accuracy = validate(model, validation)
-    return EpochMetrics(
-        epoch=epoch,
-        train_loss=train_loss,
-        train_accuracy=int(correct) / len(train),
-        validation_loss=_finite(validation_loss, "validation", epoch, lr),
-        validation_accuracy=accuracy,
-        lr=lr,
-        seconds=time.perf_counter() - start,
-        images_per_second=len(train) / (trained - start),
+    schedule = make_schedule(
+        optimizer, config.lr_schedule, total_steps=steps * config.epochs, warmup=config.warmup
     )
+    parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "schedule": schedule}
+    with (
+        tuned(device, deterministic=config.deterministic),
+        Session(folder, parts, EpochMetrics, device, group) as session,
+    ):
+        loop = _Loop(model, config, objective, optimizer, schedule, group, session)
+        for epoch in session.epochs(config, reporter):
+            with explained(config.batch_size, lambda size: loop.attempt(train, size)):
+                metrics = loop.run(epoch, train, validation, steps)
+            accuracy = metrics.validation_accuracy
+            score = -metrics.validation_loss if accuracy is None else accuracy
+            session.finish(metrics, score, model.state_dict)
+        model.load_state_dict(session.best_weights)
+        return TrainResult(session.history, session.resumed_from, session.best_epoch)
+
+
+@dataclass
+class _Loop:
+    model: nn.Module
+    config: TrainConfig
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    group: Group
+    session: Session[EpochMetrics]
+    forward: Forward | None = None
+
+    def run(
+        self, epoch: int, train: TrainingSplit, validation: TrainingSplit, steps: int
+    ) -> EpochMetrics:
+        """One epoch: every training example once, then validation."""
+        config, start = self.config, time.perf_counter()
+        progress = self.session.begin(epoch, config.seed, steps, columns=3)
+        first = progress.step
+        self.model.train()
+        batches = train.shuffled(config.batch_size, progress.generator)
+        for examples, targets in self.session.batches(progress, batches):
+            self._step(examples, targets, progress)
+        synchronise(train.device)
+        trained = time.perf_counter() - start
+        lr, loss, accuracy = self._training_means(progress, len(train))
+        validation_loss, validation_accuracy = validate(self.model, validation, self.objective)
+        if not math.isfinite(validation_loss):
+            raise not_finite(f"validation loss of epoch {epoch}", validation_loss, lr)
+        done = max(1, progress.step - first)
+        return EpochMetrics(
+            epoch=epoch,
+            train_loss=loss,
+            train_accuracy=accuracy,
+            validation_loss=validation_loss,
+            validation_accuracy=validation_accuracy,
+            lr=lr,
+            seconds=time.perf_counter() - start,
+            images_per_second=len(train) * done / progress.step / trained,
+            step_milliseconds=1000 * trained / done,
+            peak_memory_mib=peak_memory_mib(train.device),
+        )
+
+    def _step(self, examples: torch.Tensor, targets: torch.Tensor, progress: Progress) -> None:
+        config, count = self.config, len(targets)
+        examples = AUGMENTATIONS[config.augment](self.group.share(examples))
+        targets = self.group.share(targets)
+        scores, loss = self._loss(examples, targets)
+        self.optimizer.zero_grad(set_to_none=True)
+        # DistributedDataParallel averages over the processes, whose shares may differ by one.
+        (loss * (self.group.size / count)).backward()  # type: ignore[no-untyped-call]
+        if config.clip_norm:
+            nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
+        lr = float(self.optimizer.param_groups[0]["lr"])
+        self.optimizer.step()
+        self.schedule.step()
+        with torch.no_grad():
+            row = progress.table[progress.step]
+            row[0], row[2] = loss, lr
+            if self.objective.hits:
+                row[1] = self.objective.hits(scores, targets)
+
+    def _loss(
+        self, examples: torch.Tensor, targets: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        config = self.config
+        if self.forward is None:
+            self.forward = accelerated(
+                self.model,
+                examples,
+                self.group,
+                precision=config.precision,
+                compiled=config.compile,
+                cuda_graphs=config.cuda_graphs,
+            )
+        with mixed(config.precision, examples.device):
+            scores = self.forward(examples)
+        return scores, self.objective.loss(scores, targets, config.label_smoothing)
+
+    def _training_means(self, progress: Progress, count: int) -> tuple[float, float, float | None]:
+        """The last step's learning rate, mean loss and share of hits."""
+        table = progress.table[: progress.step]
+        rates = table[:, 2].tolist()
+        sums = self.group.total(table[:, :2].contiguous()).cpu()
+        refuse_not_finite(sums[:, 0].tolist(), rates, progress.epoch)
+        loss, hits = (sums.sum(0) / count).tolist()
+        return rates[-1], loss, hits if self.objective.hits else None
+
+    def attempt(self, train: TrainingSplit, size: int) -> None:
+        """One forward and backward pass over `size` examples that changes no weight."""
+        batch = next(iter(train.shuffled(size, torch.Generator().manual_seed(0))))
+        self.optimizer.zero_grad(set_to_none=True)
+        scores = self.model(batch[0])
+        self.objective.loss(scores, batch[1], 0.0).backward()  # type: ignore[no-untyped-call]
+        self.optimizer.zero_grad(set_to_none=True)
 
 
 @torch.inference_mode()
-def validate(model: nn.Module, split: TrainingSplit) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy in [0, 1] of `model` on `split`, in evaluation mode."""
+def validate(
+    model: nn.Module, split: TrainingSplit, objective: Objective = CLASSIFICATION
+) -> tuple[float, float | None]:
+    """Mean loss, and share of hits in [0, 1], of `model` on `split`, in evaluation mode, fp32."""
     model.eval()
-    loss = torch.zeros((), device=split.device)
-    correct = torch.zeros((), dtype=torch.int64, device=split.device)
-    for images, labels in split.in_order(EVALUATION_BATCH):
-        scores = model(images)
-        loss += F.cross_entropy(scores, labels, reduction="sum")
-        correct += (scores.argmax(1) == labels).sum()
-    return float(loss) / len(split), int(correct) / len(split)
-
-
-def _finite(loss: float, which: str, epoch: int, lr: float) -> float:
-    if math.isfinite(loss):
-        return loss
-    raise NonFiniteLossError(
-        f"{which} loss of epoch {epoch}",
-        got=str(loss),
-        wanted="a finite number",
-        remedy=f"Lower the learning rate (it was {lr:g}); the last good checkpoint is kept.",
-    )
-
-
-def _save(folder: Path, parts: State, history: list[EpochMetrics], best: State | None) -> None:
-    if best is not None:
-        save_checkpoint(folder / BEST, best)
-    state: State = {name: part.state_dict() for name, part in parts.items()}
-    state["history"] = [asdict(metrics) for metrics in history]
-    save_checkpoint(folder / LAST, state)
-
-
-def _resume(
-    folder: Path | None, parts: State, device: torch.device
-) -> tuple[list[EpochMetrics], State | None]:
-    state = load_checkpoint(folder / LAST, device) if folder else None
-    best = load_checkpoint(folder / BEST, device) if folder else None
-    if state is None or best is None:
-        return [], None
-    try:
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
-        history = [EpochMetrics(**metrics) for metrics in state["history"]]
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(
-            f"checkpoint {folder}",
-            got=f"the state of something else ({' '.join(str(error).split())[:200]})",
-            wanted="the state of this model, optimiser and schedule",
-            remedy="Delete the folder; the run then starts from the beginning.",
-        ) from error
-    # If a kill fell between the two writes, `best` is already that of the epoch that is now
-    # repeated, with the same weights.
-    return history, best
+    table = torch.zeros(2, device=split.device)
+    for examples, targets in split.in_order(EVALUATION_BATCH):
+        scores = model(examples)
+        table[0] += objective.loss(scores, targets, 0.0)
+        if objective.hits:
+            table[1] += objective.hits(scores, targets)
+    loss, hits = table.tolist()
+    return loss / len(split), hits / len(split) if objective.hits else None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.tracking.base import DatasetInput, ModelRegistry, RunSpec, TrackedRun, Tracker
+from components.tracking.memory import MemoryRegistry
 
 
 @dataclass(frozen=True)
@@ -30,3 +31,9 @@ class Services:
 
     def run(self, fingerprint: str = "f" * 32, **tags: str) -> TrackedRun:
         return self.tracker.start(self.spec(fingerprint, **tags))
+
+    def description(self, version: int) -> str:
+        """What the registry's own interface says of a version."""
+        if isinstance(self.registry, MemoryRegistry):
+            return self.registry.descriptions[self.model, version]
+        return str(self.registry._client.get_model_version(self.model, str(version)).description)

@@ -296,9 +296,16 @@ def test_tags_of_a_model_make_it_and_are_kept_apart_from_its_versions(
     assert registry.model_tags(name) == {"a": "2", f"{Tag.LEDGER}.x": "{}"}
 
 
+def test_the_description_of_a_version_is_kept(services: Services, registered) -> None:
+    version = registered()
+    services.registry.describe_version(services.model, version.version, "# A *card*")
+    assert services.description(version.version) == "# A *card*"
+
+
 # What is missing
 
 GONE = "0" * 32
+PICTURE = np.zeros((4, 4, 3), dtype=np.uint8)
 MISSING = {
     "get": lambda s: s.tracker.get(GONE),
     "resume": lambda s: s.tracker.resume(GONE, s.spec()),
@@ -311,6 +318,8 @@ MISSING = {
     "load run": lambda s: s.registry.load_run(GONE),
     "register": lambda s: s.registry.register(s.model, GONE, {}),
     "set alias": lambda s: s.registry.set_alias("none", CHAMPION, 1),
+    "log image": lambda s: s.tracker.log_image(GONE, "samples", PICTURE, 1),
+    "describe version": lambda s: s.registry.describe_version("none", 1, "text"),
     "tag version": lambda s: s.registry.tag_version("none", 1, {"a": "b"}),
 }
 

@@ -9,8 +9,13 @@ import pytest
 from pydantic import BaseModel
 
 import components.fingerprint as identity
+from components.jobs.learners import Recipe
 from components.jobs.train import training_fingerprint
+from components.models.backbone import BackboneConfig
+from components.models.mlp import MlpConfig
+from components.models.network import NetworkConfig
 from components.training.classifier import TrainConfig
+from components.training.gan import GanConfig
 
 PACKAGE = "toyproject"
 SOURCES = {
@@ -113,16 +118,33 @@ def test_everything_that_decides_the_outcome_changes_it(changes: dict) -> None:
     assert digest(**changes) != digest()
 
 
-def test_a_training_run_is_identified_by_data_model_config_and_force() -> None:
-    base = training_fingerprint("v1", "lenet", TrainConfig())
+def test_a_training_run_is_identified_by_data_model_config_and_force(tmp_path: Path) -> None:
+    lenet, seeded = Recipe(model="lenet"), TrainConfig(seed=1)
+    wide = NetworkConfig(mlp=MlpConfig(hidden=(512,)))
     others = [
-        training_fingerprint("v2", "lenet", TrainConfig()),
-        training_fingerprint("v1", "lenet_modern", TrainConfig()),
-        training_fingerprint("v1", "lenet", TrainConfig(seed=1)),
-        training_fingerprint("v1", "lenet", TrainConfig(), "token"),
+        training_fingerprint("v2", lenet),
+        training_fingerprint("v1", Recipe(model="lenet_modern")),
+        training_fingerprint("v1", Recipe(model="lenet", training=seeded)),
+        training_fingerprint("v1", lenet, "token"),
+        training_fingerprint("v1", Recipe(model="mlp")),
+        training_fingerprint("v1", Recipe(model="mlp", network=wide)),
+        training_fingerprint("v1", Recipe(model="dcgan")),
+        training_fingerprint("v1", Recipe(model="dcgan", gan=GanConfig(seed=1))),
     ]
-    assert len({base, *others}) == 5
-    assert base == training_fingerprint("v1", "lenet", TrainConfig())
+    assert len({training_fingerprint("v1", lenet), *others}) == 9
+    unread = Recipe(model="lenet", network=wide, gan=GanConfig(seed=1))
+    assert training_fingerprint("v1", unread) == training_fingerprint("v1", lenet)
+
+
+def test_other_weights_under_the_same_name_are_another_start(tmp_path: Path) -> None:
+    file = tmp_path / "weights.pt"
+    options = BackboneConfig(weights=str(file))
+    recipe = Recipe(model="backbone", network=NetworkConfig(backbone=options))
+    found = set()
+    for content in (b"one", b"two"):
+        file.write_bytes(content)
+        found.add(training_fingerprint("v1", recipe))
+    assert len(found) == 2
 
 
 def test_what_training_rests_on_is_part_of_its_source() -> None:

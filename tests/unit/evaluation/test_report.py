@@ -38,8 +38,9 @@ def test_correct_marks_the_right_predictions(make_report) -> None:
 
 def test_every_number_has_a_name(make_report) -> None:
     names = [name for name, _ in make_report([0, 1, 2], [0, 1, 2]).scalars()]
-    assert names[:4] == ["test_accuracy", "test_loss", "latency_ms", "size_bytes"]
-    assert names[4:] == [f"test_{k}/{c}" for k in ("precision", "recall", "f1") for c in "abc"]
+    first = ["test_accuracy", "test_loss", "calibration_error", "latency_ms", "size_bytes"]
+    assert names[:5] == first
+    assert names[5:] == [f"test_{k}/{c}" for k in ("precision", "recall", "f1") for c in "abc"]
 
 
 def test_missing_and_infinite_numbers_are_listed_and_zero_is_not(make_report) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from components.datasets.sprites import SpritesConfig, write_zip
-from components.errors import CorruptDataError
+from components.errors import ConfigError
 from components.jobs.context import JobContext, registered_model
 from components.jobs.data import refresh
+from components.jobs.learners import Recipe
 from components.jobs.own_data import add_dataset
 from components.jobs.train import train
 from components.settings import PROJECT_ROOT, Settings
@@ -71,7 +72,7 @@ def test_data_that_moved_away_from_the_champions_are_a_warning(
     workspace = add_mine(context, tmp_path)
     before = refresh(context, "mine", quiet).dataset
     config = TrainConfig(epochs=1, batch_size=16)
-    run = train(context, before, "lenet", config, SilentReporter()).run
+    run = train(context, before, Recipe(model="lenet", training=config), SilentReporter()).run
     model = registered_model("mine")
     tags = {str(Tag.DATASET_VERSION): before.version}
     version = context.registry.register(model, run.run_id, tags)
@@ -95,5 +96,5 @@ def test_tensors_have_a_card_but_do_not_train_an_image_model(context: JobContext
     run = context.tracker.find(DATASETS_EXPERIMENT, f"linear-{outcome.dataset.version}")
     assert run is not None
     assert "true w: [2.0, -3.4]" in context.tracker.read_text(run.run_id, DATA_CARD)
-    with pytest.raises(CorruptDataError, match="Choose an image dataset"):
-        train(context, outcome.dataset, "lenet", TrainConfig(), SilentReporter())
+    with pytest.raises(ConfigError, match="wanted images with class labels"):
+        train(context, outcome.dataset, Recipe(model="lenet"), SilentReporter())

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from toy_night import MODEL, PARAMS, alias, night, state_of, trained
+from toy_night import MODEL, PARAMS, alias, night, registered, state_of, trained
 
 from components.errors import PromotionError
 from components.jobs.context import JobContext
 from components.jobs.evaluate import evaluate
-from components.jobs.gate import gate, promote, register
+from components.jobs.gate import gate, promote
 from components.jobs.records import DecisionRecord, DecisionState, read_ledger, store_decision
 from components.promotion.policy import PromotionPolicy
 from components.tracking.base import CHAMPION, ModelVersion
@@ -61,7 +61,7 @@ def state_of_night(context, run, data) -> DecisionState | None:
 
 def test_a_superseded_decision_is_made_again_against_the_new_champion(context, first, data) -> None:
     run = trained(context, 0.95, "late")
-    version = register(context, run, data).version
+    version = registered(context, run, data)
     decided = gate(context, version, evaluate(context, run, data), data)
     night(context, trained(context, 0.90, "faster"), data)
     promote(context, decided.version, data)
@@ -117,7 +117,7 @@ def store(context, version: ModelVersion, dataset_version: str, **values: object
 
 def test_a_record_of_an_older_version_can_be_read_and_is_decided_anew(context, first, data) -> None:
     run = trained(context, 0.85, "old")
-    version = register(context, run, data).version
+    version = registered(context, run, data)
     store(context, version, data.version, state="refused", promoted=False, reasons=(), champion=1)
     assert night(context, run, data)[0].skipped is None
 
@@ -128,14 +128,14 @@ def test_a_policy_edited_between_evaluation_and_gate_stops_the_gate(context, fir
     evaluation = evaluate(context, run, data)
     assert evaluation.skipped
     set_policy(context, floor=0.5)
-    version = register(context, run, data).version
+    version = registered(context, run, data)
     with pytest.raises(PromotionError, match="run the flow again"):
         gate(context, version, evaluation, data)
 
 
 def test_a_retried_gate_sees_what_the_first_attempt_stored(context, first, data) -> None:
     run = trained(context, 0.95, "better")
-    version = register(context, run, data).version
+    version = registered(context, run, data)
     evaluation = evaluate(context, run, data)
     decided = gate(context, version, evaluation, data)
     again = gate(context, version, evaluation, data)

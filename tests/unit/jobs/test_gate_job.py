@@ -12,6 +12,7 @@ from toy_night import (
     alias,
     fused,
     night,
+    registered,
     state_of,
     trained,
 )
@@ -51,10 +52,10 @@ def test_the_first_model_becomes_champion(context, first, data) -> None:
 def test_an_unchanged_night_skips_every_step_and_says_so(context, first, data) -> None:
     fuse = Fuse(at=0, after=False)
     evaluation = evaluate(fused(context, fuse), first, data)
-    registered = register(fused(context, fuse), first, data)
-    gated = gate(fused(context, fuse), registered.version, evaluation, data)
+    version = register(fused(context, fuse), first, data)
+    gated = gate(fused(context, fuse), version.version, evaluation, data)
     promoted = promote(fused(context, fuse), gated.version, data)
-    assert all(step.skipped for step in (evaluation, registered, gated, promoted))
+    assert all(step.skipped for step in (evaluation, version, gated, promoted))
     assert "applied" in gated.skipped
     assert gated.decision.promoted
     assert fuse.names == []
@@ -200,7 +201,7 @@ def test_ledger_entries_of_many_nights_are_all_kept_in_order(context, first, dat
 def test_a_champion_that_changed_since_the_evaluation_stops_the_gate(context, first, data) -> None:
     run = trained(context, 0.95, "late")
     evaluation = evaluate(context, run, data)
-    version = register(context, run, data).version
+    version = registered(context, run, data)
     night(context, trained(context, 0.97, "faster"), data)
     with pytest.raises(PromotionError, match=r"got version 3, wanted version 1"):
         gate(context, version, evaluation, data)
@@ -209,7 +210,7 @@ def test_a_champion_that_changed_since_the_evaluation_stops_the_gate(context, fi
 
 def test_a_champion_that_changed_since_the_decision_supersedes_it(context, first, data) -> None:
     run = trained(context, 0.93, "late")
-    version = register(context, run, data).version
+    version = registered(context, run, data)
     decided = gate(context, version, evaluate(context, run, data), data)
     assert decided.decision.promoted
     night(context, trained(context, 0.99, "faster"), data)
@@ -231,7 +232,7 @@ def test_a_rollback_is_not_undone_by_the_next_unchanged_night(context, first, da
 
 def test_an_alias_that_does_not_stay_is_an_error(context, first, data) -> None:
     run = trained(context, 0.95, "better")
-    version = register(context, run, data).version
+    version = registered(context, run, data)
     gated = gate(context, version, evaluate(context, run, data), data)
 
     class Contested:
@@ -247,7 +248,7 @@ def test_an_alias_that_does_not_stay_is_an_error(context, first, data) -> None:
 
 
 def test_nothing_is_promoted_without_a_decision(context, first, data) -> None:
-    version = register(context, trained(context, 0.95, "better"), data).version
+    version = registered(context, trained(context, 0.95, "better"), data)
     with pytest.raises(PromotionError, match="no stored decision"):
         promote(context, version, data)
     assert alias(context, CHAMPION) == 1
@@ -260,6 +261,7 @@ def test_evidence_is_stored_before_the_alias_moves(context, first, data) -> None
     assert order == [
         "log_text",  # candidate's report
         "log_text",  # champion's report
+        "log_text",  # model card
         "tag_model",  # reserved level
         "log_text",  # decision
         "tag_version",  # pending

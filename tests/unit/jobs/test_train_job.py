@@ -15,12 +15,13 @@ from components.errors import ConfigError, CorruptDataError, NonFiniteLossError,
 from components.jobs.context import FlowRunRef, JobContext, git_commit, registered_model
 from components.jobs.evaluate import evaluate
 from components.jobs.gate import gate, promote, register
+from components.jobs.learners import Recipe
 from components.jobs.train import TrainOutcome, train
 from components.settings import PROJECT_ROOT, Settings
 from components.tracking.base import CHAMPION, RunStatus, Tag
 from components.tracking.memory import MemoryRegistry, MemoryTracker
 from components.training.classifier import TrainConfig
-from components.training.reporting import EpochMetrics, Reporter, SilentReporter
+from components.training.reporting import Epoch, Reporter, SilentReporter
 from components.versioning.versions import DatasetVersion
 
 CONFIG = TrainConfig(epochs=3, batch_size=512, lr=0.1)
@@ -41,13 +42,13 @@ class RecordingTracker(MemoryTracker):
         super().log_metrics(run_id, metrics, step)
 
 
-class Breaking:
+class Breaking(SilentReporter):
     """Progress that raises after an epoch."""
 
     def __init__(self, epoch: int, error: BaseException) -> None:
         self.epoch, self.error = epoch, error
 
-    def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
+    def on_epoch(self, metrics: Epoch, epochs: int) -> None:
         if metrics.epoch == self.epoch:
             raise self.error
 
@@ -74,7 +75,8 @@ def run(
     model: str = "lenet",
     force: bool = False,
 ) -> TrainOutcome:
-    return train(context, data, model, config, progress or SilentReporter(), force=force)
+    recipe = Recipe(model=model, training=config)
+    return train(context, data, recipe, progress or SilentReporter(), force=force)
 
 
 def weights(context: JobContext, outcome: TrainOutcome) -> dict[str, torch.Tensor]:

@@ -15,6 +15,7 @@ from components.datasets.prepared import load_prepared
 from components.datasets.sprites import SPEC
 from components.errors import CorruptDataError
 from components.jobs.evaluate import evaluate
+from components.jobs.learners import Recipe
 from components.jobs.train import train
 from components.training.classifier import TrainConfig
 from components.training.reporting import SilentReporter
@@ -40,7 +41,7 @@ def test_colour_pictures_of_another_size_and_number_of_classes_train(
     tmp_path: Path, colour: DatasetVersion
 ) -> None:
     context = toy_context(tmp_path / "home")
-    outcome = train(context, colour, "lenet_modern", SHORT, SilentReporter())
+    outcome = train(context, colour, Recipe(model="lenet_modern", training=SHORT), SilentReporter())
     evaluated = evaluate(context, outcome.run, colour)
     assert 0 <= evaluated.run.metrics["test_accuracy"] <= 1
     assert "test_recall/c" in evaluated.run.metrics
@@ -51,13 +52,17 @@ def test_data_larger_than_the_stated_memory_are_streamed(
 ) -> None:
     context = toy_context(tmp_path / "home")
     config = SHORT.model_copy(update={"resident_gib": 1e-6})
-    outcome = train(context, colour, "lenet_modern", config, SilentReporter())
-    again = train(context, colour, "lenet_modern", config, SilentReporter(), force=True)
+    outcome = train(
+        context, colour, Recipe(model="lenet_modern", training=config), SilentReporter()
+    )
+    again = train(
+        context, colour, Recipe(model="lenet_modern", training=config), SilentReporter(), force=True
+    )
     assert outcome.run.metrics["validation_loss"] == again.run.metrics["validation_loss"]
 
 
 def test_fewer_images_than_a_batch_are_refused(tmp_path: Path, colour: DatasetVersion) -> None:
     context = toy_context(tmp_path / "home")
     config = SHORT.model_copy(update={"batch_size": 512})
-    with pytest.raises(CorruptDataError, match=r"at least one batch of 512.*lower training.batch"):
-        train(context, colour, "lenet_modern", config, SilentReporter())
+    with pytest.raises(CorruptDataError, match=r"at least one batch of 512.*lower the batch"):
+        train(context, colour, Recipe(model="lenet_modern", training=config), SilentReporter())

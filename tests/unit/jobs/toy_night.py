@@ -21,7 +21,7 @@ from components.jobs.evaluate import evaluate
 from components.jobs.gate import GateOutcome, PromoteOutcome, gate, promote, register
 from components.jobs.records import DecisionState, stored_decision
 from components.settings import Settings
-from components.tracking.base import DatasetInput, RunSpec, RunStatus, TrackedRun
+from components.tracking.base import DatasetInput, ModelVersion, RunSpec, RunStatus, Tag, TrackedRun
 from components.tracking.memory import MemoryRegistry, MemoryTracker
 from components.versioning.versions import DatasetVersion
 
@@ -74,12 +74,20 @@ def toy_context(home: Path) -> JobContext:
 
 def trained(context: JobContext, skill: float, print_: str) -> TrackedRun:
     """A finished training run whose model has the given skill."""
-    spec = RunSpec(NAME, print_, print_, {}, {}, DatasetInput(NAME, "a", "nowhere", {}))
+    said = {Tag.MODEL: "skilled", Tag.SEED: "0", Tag.DEVICE: "cpu", Tag.SOURCE: "nowhere"}
+    tags = {str(key): value for key, value in (said | {Tag.SAMPLE: "true"}).items()}
+    spec = RunSpec(NAME, print_, print_, {}, tags, DatasetInput(NAME, "a", "nowhere", {}))
     run = context.tracker.start(spec)
     example = np.zeros((2, 1, 28, 28), np.float32)
     context.tracker.log_model(run.run_id, Skilled(skill).eval(), example)
     context.tracker.finish(run.run_id, RunStatus.FINISHED)
     return context.tracker.get(run.run_id)
+
+
+def registered(context: JobContext, run: TrackedRun, data: DatasetVersion) -> ModelVersion:
+    """The run's version; evaluated first, because the card states what was measured."""
+    evaluate(context, run, data)
+    return register(context, run, data).version
 
 
 def night(

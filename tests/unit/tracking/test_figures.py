@@ -24,7 +24,10 @@ def titles(figure: Figure) -> list[str]:
 
 
 def history(n: int) -> list[EpochMetrics]:
-    return [EpochMetrics(k, 1 / k, 0.5, 2 / k, 0.25 * k, 0.1, 1.0, 10.0) for k in range(1, n + 1)]
+    return [
+        EpochMetrics(k, 1 / k, 0.5, 2 / k, 0.25 * k, 0.1, 1.0, 10.0, 2.0, 90.0)
+        for k in range(1, n + 1)
+    ]
 
 
 @pytest.mark.parametrize("epochs", [1, 4])

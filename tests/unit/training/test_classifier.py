@@ -17,7 +17,7 @@ from torch import nn
 from components.datasets.device_loader import DeviceSplit
 from components.errors import CheckpointError, NonFiniteLossError
 from components.models.lenet import lenet, lenet_modern
-from components.training import classifier
+from components.training import classifier, loop
 from components.training.checkpoint import BEST, LAST, load_checkpoint, save_checkpoint
 from components.training.classifier import TrainConfig, TrainResult, train_classifier, validate
 from components.training.reporting import EpochMetrics, SilentReporter
@@ -182,7 +182,10 @@ def test_a_run_stopped_at_any_epoch_ends_with_the_same_weights(hard, tmp_path, s
     assert result.best_epoch == expected.best_epoch
     assert told.epochs == [1, 2, 3, 4]
     without_clocks = [
-        [replace(metrics, seconds=0, images_per_second=0) for metrics in history]
+        [
+            replace(metrics, seconds=0, images_per_second=0, step_milliseconds=0, peak_memory_mib=0)
+            for metrics in history
+        ]
         for history in (result.history, expected.history)
     ]
     assert without_clocks[0] == without_clocks[1]
@@ -200,7 +203,7 @@ def test_a_kill_around_any_write_ends_with_the_same_weights(
             raise Stop
         save_checkpoint(path, state)
 
-    monkeypatch.setattr(classifier, "save_checkpoint", save)
+    monkeypatch.setattr(loop, "save_checkpoint", save)
     try:
         run(hard, tmp_path)
     except Stop:
@@ -284,7 +287,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(
         run(hard, tmp_path, reporter=Recorder(stop=2))
     before = {name: (tmp_path / name).read_bytes() for name in (LAST, BEST)}
     poisoned = replace(hard[0], std=float("nan")), hard[1]
-    with pytest.raises(NonFiniteLossError, match="training loss of epoch 3") as caught:
+    with pytest.raises(NonFiniteLossError, match="training loss of epoch 3, step 1") as caught:
         run(poisoned, tmp_path)
     assert "learning rate" in caught.value.remedy
     assert {name: (tmp_path / name).read_bytes() for name in (LAST, BEST)} == before

@@ -1,0 +1,183 @@
+"""One kind of model each: train it, and say what is to be recorded about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from matplotlib.figure import Figure
+from pydantic import BaseModel, ConfigDict
+from torch import nn
+
+from components.datasets.base import Split
+from components.datasets.device_loader import tensors_to_device
+from components.datasets.prepared import PreparedDataset, PreparedTensors, load
+from components.datasets.stream import open_split
+from components.evaluation.generation import MEASURED_REAL, GenerationReference
+from components.models import MODELS
+from components.models.deployable import Deployable, DeployableGenerator
+from components.models.network import NetworkConfig
+from components.models.spec import ModelKind
+from components.tracking import figures
+from components.tracking.base import LEARNING_CURVES
+from components.training.classifier import TrainConfig
+from components.training.fit import GIB, FitRequest, refuse_mismatch, refuse_small
+from components.training.gan import GanConfig, GanSplit, train_gan
+from components.training.launch import fit_together
+from components.training.precision import pick_device
+from components.training.reporting import Reporter
+
+EXAMPLES = 8
+
+
+class Recipe(BaseModel):
+    """What is trained, and how; only the parts that the model's kind reads count.
+
+    Attributes:
+        model: Key in the catalog of models.
+        training: For classifiers and regressors.
+        gan: For GANs.
+        network: Sizes and options, a section for each model that has any.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    training: TrainConfig = TrainConfig()
+    gan: GanConfig = GanConfig()
+    network: NetworkConfig = NetworkConfig()
+
+    @property
+    def kind(self) -> ModelKind:
+        """What the model learns.
+
+        Raises:
+            UnknownKeyError: If the catalog has no such model.
+        """
+        return MODELS.get(self.model).kind
+
+    @property
+    def config(self) -> TrainConfig | GanConfig:
+        """The numbers of the loop that trains it."""
+        return self.gan if self.kind.gan else self.training
+
+    def params(self) -> dict[str, object]:
+        """What counts, under the names of params.yaml."""
+        section = "gan" if self.kind.gan else "training"
+        options = self.network.of(MODELS.get(self.model))
+        network = {"network": {self.model: options}} if options else {}
+        return {"model": self.model, section: self.config.model_dump(mode="json"), **network}
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A trained model and what a person is to see of it.
+
+    Attributes:
+        model: On the CPU, in evaluation mode, in the form in which it is stored.
+        example: A batch of inputs.
+        summary: Final numbers.
+        pictures: Artifact path to figure.
+    """
+
+    model: nn.Module
+    example: npt.NDArray[np.float32]
+    summary: Mapping[str, float]
+    pictures: Mapping[str, Figure] = field(default_factory=dict)
+
+
+def learn(recipe: Recipe, directory: Path, folder: Path, reporter: Reporter) -> Learned:
+    """Train as the recipe says; see `fit` and `train_gan` for what is raised."""
+    return (_learn_gan if recipe.kind.gan else _learn_supervised)(
+        recipe, directory, folder, reporter
+    )
+
+
+def _learn_supervised(recipe: Recipe, directory: Path, folder: Path, reporter: Reporter) -> Learned:
+    request = FitRequest(
+        directory=directory,
+        model=recipe.model,
+        network=recipe.network,
+        training=recipe.training,
+        folder=folder,
+    )
+    fitted = fit_together(request, reporter)
+    result, net = fitted.result, fitted.net.cpu().eval()
+    best = result.history[result.best_epoch - 1]
+    summary = {
+        "best_epoch": result.best_epoch,
+        "best_validation_loss": best.validation_loss,
+        "epochs": len(result.history),
+        "training_seconds": sum(metrics.seconds for metrics in result.history),
+        "generalisation_gap": best.validation_loss - best.train_loss,
+    }
+    if best.validation_accuracy is not None:
+        summary["best_validation_accuracy"] = best.validation_accuracy
+    pictures = {LEARNING_CURVES: figures.learning_curves(result.history)}
+    if isinstance(fitted.prepared, PreparedTensors):
+        features = fitted.prepared.splits[Split.VALIDATION].features[:EXAMPLES]
+        return Learned(net, features, summary, pictures)
+    card, validation = fitted.prepared.card, fitted.prepared.splits[Split.VALIDATION]
+    example = (validation.images[:EXAMPLES] / 255).astype(np.float32)
+    return Learned(Deployable(net, card.mean, card.std).eval(), example, summary, pictures)
+
+
+def _learn_gan(recipe: Recipe, directory: Path, folder: Path, reporter: Reporter) -> Learned:
+    spec, prepared, device = MODELS.get(recipe.model), load(directory), pick_device()
+    config = recipe.gan
+    refuse_mismatch(recipe.model, spec, prepared)
+    refuse_small(prepared, config)
+    torch.manual_seed(config.seed)
+    drawn = isinstance(prepared, PreparedDataset)
+    size = prepared.card.image_shape if drawn else prepared.card.feature_width  # type: ignore[union-attr]
+    gan = recipe.network.build(spec, size)
+    for network in (gan.generator, gan.discriminator):
+        network.to(device)
+    train = _real(prepared, Split.TRAIN, device, config)
+    distance = _distance(_real(prepared, Split.VALIDATION, device, config))
+    result = train_gan(gan, train, distance, config, folder, reporter)
+    generator = gan.generator.cpu().eval()
+    latents = torch.randn(
+        EXAMPLES, gan.latent_dim, generator=torch.Generator().manual_seed(config.seed)
+    )
+    best = result.history[result.best_epoch - 1]
+    summary = {
+        "best_epoch": result.best_epoch,
+        "best_kernel_distance": best.kernel_distance,
+        "epochs": len(result.history),
+        "training_seconds": sum(metrics.seconds for metrics in result.history),
+    }
+    return Learned(
+        DeployableGenerator(generator).eval() if drawn else generator,
+        latents.numpy(),
+        summary,
+        {LEARNING_CURVES: figures.gan_curves(result.history)},
+    )
+
+
+def _real(
+    prepared: PreparedDataset | PreparedTensors,
+    split: Split,
+    device: torch.device,
+    config: GanConfig,
+) -> GanSplit:
+    """Real samples in the generator's range: pictures in [-1, 1], points as they are."""
+    if isinstance(prepared, PreparedTensors):
+        return tensors_to_device(prepared.splits[split], device)
+    half = (0.5,) * prepared.card.image_shape[0]
+    return open_split(prepared.splits[split], half, half, device, int(config.resident_gib * GIB))
+
+
+def _distance(validation: GanSplit) -> Callable[[torch.Tensor], float]:
+    batches, count = [], 0
+    for real, _ in validation.in_order(MEASURED_REAL):
+        batches.append(real)
+        count += len(real)
+        if count >= MEASURED_REAL:
+            break
+    reference = GenerationReference(torch.cat(batches)[:MEASURED_REAL])
+    return lambda samples: reference.distance(samples).mean

@@ -1,0 +1,96 @@
+"""The page that describes a registered model, in markdown (Mitchell et al., 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from components.evaluation.report import EvaluationReport
+from components.promotion.statistics import wilson_interval
+from components.tracking.base import Tag, TrackedRun
+
+WEAKEST = 10  # classes that are listed
+CONFIG_PREFIXES = ("training.", "gan.", "network.")
+
+
+def markdown(name: str, run: TrackedRun, report: EvaluationReport) -> str:
+    """Data, configuration, metrics with intervals, limits, and how to load a model.
+
+    Args:
+        name: Of the registered model.
+        run: The training run that owns it.
+        report: Its evaluation on the held-out test split.
+    """
+    lines = [
+        f"# {name}: {run.tags[Tag.MODEL]}",
+        "",
+        f"Trained by [run {run.name}]({run.url}), seed {run.tags[Tag.SEED]}, on "
+        f"{run.tags[Tag.DEVICE]}.",
+        *_data(run, report),
+        *_metrics(report),
+        *_limits(report),
+        *_loading(name, report),
+        *_config(run.params),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _data(run: TrackedRun, report: EvaluationReport) -> Iterator[str]:
+    yield from ("", "## Data", "")
+    yield f"- dataset `{report.dataset}`, version `{report.dataset_version}`"
+    yield f"- source: {run.tags[Tag.SOURCE]}"
+    if run.tags[Tag.SAMPLE] == "true":
+        yield "- **a small bundled sample, not the whole dataset**"
+    yield f"- {len(report.class_names)} classes, {report.n:,} test images, never trained on"
+
+
+def _metrics(report: EvaluationReport) -> Iterator[str]:
+    hits = int(report.correct().sum())
+    low, high = wilson_interval(hits, report.n)
+    yield from ("", "## Metrics", "", "| metric | value | 95 % interval |", "|---|---:|---|")
+    yield f"| test accuracy | {hits / report.n:.4f} | {low:.4f} to {high:.4f} |"
+    yield f"| test loss | {_number(report.loss)} | |"
+    yield f"| expected calibration error | {_number(report.calibration_error)} | |"
+    yield f"| milliseconds for one image | {_number(report.latency_ms)} | |"
+    yield from ("", "Weakest classes:", "", "| class | recall | 95 % interval | precision |")
+    yield "|---|---:|---|---:|"
+    for index in sorted(range(len(report.class_names)), key=report.recall.__getitem__)[:WEAKEST]:
+        count = report.labels.count(index)
+        found = round(report.recall[index] * count)
+        between = (
+            "no test image"
+            if not count
+            else "{:.3f} to {:.3f}".format(*wilson_interval(found, count))
+        )
+        yield (
+            f"| {report.class_names[index]} | {report.recall[index]:.3f} | {between} "
+            f"| {report.precision[index]:.3f} |"
+        )
+
+
+def _limits(report: EvaluationReport) -> Iterator[str]:
+    yield from ("", "## Limits", "")
+    yield "- It knows these classes only and names one of them for any picture whatsoever."
+    yield "- The intervals hold for pictures like those of the test split, not for others."
+    yield (
+        "- Its probabilities are as wrong, on average, as the calibration error says "
+        f"({_number(report.calibration_error)})."
+    )
+
+
+def _loading(name: str, report: EvaluationReport) -> Iterator[str]:
+    yield from ("", "## Use", "", "```python", "import mlflow", "")
+    yield f'model = mlflow.pytorch.load_model("models:/{name}@champion")'
+    yield "scores = model(images)  # (B, C, H, W) float32 in [0, 1] to one score for each class"
+    yield from ("```",)
+    if len(report.class_names) <= WEAKEST:
+        yield from ("", "Scores in this order: " + ", ".join(report.class_names) + ".")
+
+
+def _config(params: Mapping[str, str]) -> Iterator[str]:
+    shown = sorted(key for key in params if key.startswith(CONFIG_PREFIXES))
+    yield from ("", "## Configuration", "")
+    yield ", ".join(f"{key.partition('.')[2]} {params[key]}" for key in shown) + "."
+
+
+def _number(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.4g}"
