@@ -18,7 +18,7 @@ from components.datasets.base import Split
 from components.datasets.device_loader import tensors_to_device
 from components.datasets.prepared import PreparedDataset, PreparedTensors, load
 from components.datasets.stream import open_split
-from components.errors import ConfigError, CorruptDataError
+from components.errors import ConfigError, CorruptDataError, NightforgeError
 from components.models import MODELS
 from components.models.network import NetworkConfig
 from components.models.spec import ModelKind, ModelSpec
@@ -34,7 +34,7 @@ from components.training.objective import CLASSIFICATION, REGRESSION
 from components.training.precision import pick_device
 from components.training.reporting import Epoch, Reporter, SilentReporter, UInt8Images
 
-EPOCH_LINE = "epoch: "
+EPOCH_LINE, ERROR_LINE = "epoch: ", "error: "
 GIB = 1 << 30
 
 
@@ -158,10 +158,15 @@ class _PrintingReporter:
 
 
 def main(path: Path) -> None:
-    """Train as one process of a group."""
+    """Train as one process of a group; an error of ours is told on standard output, too."""
     request = FitRequest.model_validate_json(path.read_text(encoding="utf-8"))
     with joined_group() as group:
-        fit(request, SilentReporter() if group.rank else _PrintingReporter(), group)
+        try:
+            fit(request, SilentReporter() if group.rank else _PrintingReporter(), group)
+        except NightforgeError as error:
+            said = [type(error).__name__, error.subject, error.got, error.wanted, error.remedy]
+            print(ERROR_LINE + json.dumps(said), flush=True)
+            raise
 
 
 if __name__ == "__main__":

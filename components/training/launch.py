@@ -12,12 +12,12 @@ from pathlib import Path
 
 import torch
 
-from components.errors import ConfigError, TrainingError
-from components.training.fit import EPOCH_LINE, FitRequest, Fitted, fit
+from components import errors
+from components.errors import ConfigError, NightforgeError, TrainingError
+from components.training.fit import EPOCH_LINE, ERROR_LINE, FitRequest, Fitted, fit
 from components.training.reporting import EpochMetrics, Reporter
 
 ROOT = Path(__file__).resolve().parents[2]
-LAST_WORDS = 2000  # characters of a failed process's output that are kept
 
 
 def fit_together(request: FitRequest, reporter: Reporter) -> Fitted:
@@ -55,33 +55,37 @@ def _run(request: FitRequest, reporter: Reporter) -> None:
     path.write_text(request.model_dump_json(), encoding="utf-8")
     count = request.training.processes
     threads = max(1, (os.cpu_count() or 1) // count)
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            *("--nproc-per-node", str(count), "-m", "components.training.fit", str(path)),
-        ],
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", str(count), "-m", "components.training.fit", str(path)]
+    said, failure = "", None
+    with subprocess.Popen(
+        command,
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": str(threads)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
-    said = ""
-    try:
+    ) as process:
         assert process.stdout
-        for line in process.stdout:
-            if line.startswith(EPOCH_LINE):
-                values, epochs = json.loads(line.removeprefix(EPOCH_LINE))
-                reporter.on_epoch(_metrics(values), epochs)
-            else:
-                said = (said + line)[-LAST_WORDS:]
-    except BaseException:
-        process.send_signal(signal.SIGTERM)  # torchrun ends its children
-        raise
-    finally:
-        status = process.wait()
-    if status:
-        raise _failure(said, status)
+        try:
+            for line in process.stdout:
+                if line.startswith(EPOCH_LINE):
+                    values, epochs = json.loads(line.removeprefix(EPOCH_LINE))
+                    reporter.on_epoch(_metrics(values), epochs)
+                elif line.startswith(ERROR_LINE):
+                    failure = failure or _rebuilt(line.removeprefix(ERROR_LINE))
+                else:
+                    said = line if line.strip() else said
+        except BaseException:
+            process.send_signal(signal.SIGTERM)  # torchrun ends its children
+            raise
+    if process.returncode:
+        raise failure or TrainingError(
+            "training in several processes",
+            got=f"exit status {process.returncode} ({said.strip()[:200]})",
+            wanted="all processes to end by themselves",
+            remedy="Run it with processes=1 to see where it fails.",
+        )
 
 
 def _metrics(values: dict[str, float]) -> EpochMetrics:
@@ -89,11 +93,8 @@ def _metrics(values: dict[str, float]) -> EpochMetrics:
     return EpochMetrics(**known)  # type: ignore[arg-type]
 
 
-def _failure(said: str, status: int) -> TrainingError:
-    errors = [line for line in said.splitlines() if "Error: " in line]
-    return TrainingError(
-        "training in several processes",
-        got=" ".join(errors[0].split()) if errors else f"exit status {status}",
-        wanted="all processes to end by themselves",
-        remedy="The message is that of the first process that failed.",
-    )
+def _rebuilt(said: str) -> NightforgeError:
+    """The error that a process raised."""
+    kind, subject, got, wanted, remedy = json.loads(said)
+    error: NightforgeError = getattr(errors, kind)(subject, got=got, wanted=wanted, remedy=remedy)
+    return error

@@ -16,7 +16,7 @@ from components.models.lenet import lenet_modern
 from components.training.classifier import TrainConfig, train_classifier
 from components.training.reporting import SilentReporter
 
-CONFIG = TrainConfig(epochs=6, batch_size=16, lr=0.05, weight_decay=1e-3, lr_schedule="cosine")
+CONFIG = TrainConfig(epochs=8, batch_size=16, lr=0.05, weight_decay=1e-3, lr_schedule="cosine")
 
 
 def split(n: int, seed: int) -> DeviceSplit:
@@ -35,16 +35,16 @@ class AskingSplit(DeviceSplit):
         self, batch_size: int, generator: torch.Generator
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         for batch in super().shuffled(batch_size, generator):
-            may_go_on(ASK)
+            may_go_on(ASK, "batch?")
             yield batch
 
 
 ASK: Connection | None = None
 
 
-def may_go_on(connection: Connection | None) -> None:
+def may_go_on(connection: Connection | None, what: str = "?") -> None:
     if connection is not None:
-        connection.send("?")
+        connection.send(what)
         connection.recv()
 
 

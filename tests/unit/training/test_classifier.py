@@ -26,6 +26,7 @@ CONFIG = TrainConfig(epochs=4, batch_size=16, lr=0.05, weight_decay=1e-3, label_
 CPU = torch.device("cpu")
 # What each killed process would otherwise import anew; the optimiser imports the second itself.
 PRELOADED = ["components.training.classifier", "torch._dynamo", "components.models.lenet"]
+KILLS = 20
 Weights = dict[str, torch.Tensor]
 
 
@@ -248,13 +249,13 @@ def test_a_process_killed_at_random_moments_ends_with_the_same_weights(tmp_path:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     kills = 0
-    for _ in range(30):
+    for _ in range(KILLS + 1):
         ours, theirs = context.Pipe()
         paths = tmp_path / "run", tmp_path / "killed.pt"
         process = context.Process(target=killable_training.train, args=(*paths, theirs))
         process.start()
         theirs.close()
-        left = moments.randint(3, 11) if kills < 6 else 10_000
+        left = moments.randint(1, 10) if kills < KILLS else 10_000
         while ours.recv() != "done":
             if left == 0:
                 process.kill()
@@ -267,7 +268,7 @@ def test_a_process_killed_at_random_moments_ends_with_the_same_weights(tmp_path:
             break
         assert process.exitcode == -signal.SIGKILL
         kills += 1
-    assert kills == 6
+    assert kills == KILLS
     whole = context.Process(
         target=killable_training.train, args=(tmp_path / "whole", tmp_path / "whole.pt", None)
     )
