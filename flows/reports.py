@@ -139,7 +139,9 @@ def reporting(flow: str, settings: Settings) -> Iterator[Reporting]:
         write_report(settings.reports, report)
         if report.state != "Cancelled":
             create_markdown_artifact(
-                markdown(report), key=f"{flow}-report", description="What this run did and why"
+                markdown(report),
+                key=f"{flow.replace('_', '-')}-report",
+                description="What this run did and why",
             )
 
 

@@ -15,5 +15,9 @@ BENCHMARKS: Catalog[Callable[[Say], BaseModel]] = Catalog(
     {
         "data": "components.benchmarks.data:data",
         "lenet-cpu": "components.benchmarks.lenet:lenet_cpu",
+        "dcgan-cpu": "components.benchmarks.dcgan:dcgan_cpu",
+        "lenet-gpu": "components.benchmarks.lenet:lenet_gpu",
+        "dcgan-gpu": "components.benchmarks.dcgan:dcgan_gpu",
+        "resnet-gpu": "components.benchmarks.resnet:resnet_gpu",
     },
 )

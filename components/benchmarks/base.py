@@ -125,15 +125,37 @@ def _side(name: str, seconds: Sequence[float]) -> Side:
     return Side(name=name, seconds=tuple(seconds), median=statistics.median(seconds))
 
 
+def require_gpu() -> None:
+    """Refuse a benchmark that says nothing about a CPU.
+
+    Raises:
+        ConfigError: If there is no GPU.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ConfigError(
+            "benchmark",
+            got="a machine without a CUDA device",
+            wanted="one with a GPU",
+            remedy="Run the benchmark of the same name that ends in -cpu.",
+        )
+
+
 def hardware() -> str:
-    """Processor and the number of cores this process may use."""
+    """GPU if there is one, processor, and the number of cores this process may use."""
+    import torch
+
     model = platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
         lines = info.read_text(encoding="utf-8").splitlines()
         names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
         model = names[0] if names else model
-    return f"{model}, {len(os.sched_getaffinity(0))} cores"
+    processor = f"{model}, {len(os.sched_getaffinity(0))} cores"
+    if not torch.cuda.is_available():
+        return processor
+    return f"{torch.cuda.get_device_name()}, {processor}"
 
 
 def versions() -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from components.benchmarks.base import BenchmarkResult, Contestant, compare
+from components.benchmarks.base import BenchmarkResult, Contestant, compare, require_gpu
 from components.benchmarks.raw import fetch_raw
 from components.datasets.base import HoldOutConfig, ReadRequest
 from components.datasets.device_loader import DeviceSplit, to_device
@@ -21,6 +21,7 @@ from components.datasets.prepare import pixel_statistics
 from components.models.lenet import lenet
 from components.settings import Settings
 from components.training.classifier import TrainConfig, train_classifier
+from components.training.precision import pick_device, synchronise
 from components.training.reporting import SilentReporter
 
 ROUNDS = 5
@@ -40,6 +41,21 @@ def lenet_cpu(say: Callable[[str], None]) -> BenchmarkResult:
         ConfigError: If a side cannot run, as when d2l is not installed.
         DataError: If Fashion-MNIST cannot be had.
     """
+    return _benchmark("lenet-cpu", say)
+
+
+def lenet_gpu(say: Callable[[str], None]) -> BenchmarkResult:
+    """As `lenet_cpu`, on a GPU; ours replays CUDA graphs.
+
+    Raises:
+        ConfigError: If there is no GPU, or a side cannot run.
+        DataError: If Fashion-MNIST cannot be had.
+    """
+    require_gpu()
+    return _benchmark("lenet-gpu", say)
+
+
+def _benchmark(name: str, say: Callable[[str], None]) -> BenchmarkResult:
     settings = Settings.from_environment(os.environ)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -56,7 +72,7 @@ def lenet_cpu(say: Callable[[str], None]) -> BenchmarkResult:
                     book_seconds.append(pair[0])
                     our_seconds.append(pair[1])
     return compare(
-        "lenet-cpu",
+        name,
         f"one epoch of LeNet on Fashion-MNIST, batch {BATCH_SIZE}, fp32 SGD, validation included",
         ("d2l 1.0.3 FashionMNIST and Trainer", book_seconds),
         ("nightforge train_classifier", our_seconds),
@@ -74,9 +90,11 @@ def book_epoch(root: Path) -> Callable[[], None]:
     model = d2l.LeNet(lr=LR)
     model.apply_init([next(iter(data.get_dataloader(True)))[0]], d2l.init_cnn)
     model.board.display = False  # drawing is not part of training
+    gpus = int(torch.cuda.is_available())
 
     def epoch() -> None:
-        d2l.Trainer(max_epochs=1, num_gpus=0).fit(model, data)
+        d2l.Trainer(max_epochs=1, num_gpus=gpus).fit(model, data)
+        synchronise(pick_device())
 
     return epoch
 
@@ -105,14 +123,20 @@ def our_epoch(root: Path) -> Callable[[], None]:
     raw = read_raw(ReadRequest(root / RAW, HoldOutConfig(), root), FILES)
     assert raw.test
     mean, std = pixel_statistics(raw.train.images)
-    device = torch.device("cpu")
+    device = pick_device()
     splits: list[DeviceSplit] = [
         to_device(part, mean, std, device) for part in (raw.train, raw.test)
     ]
     config = TrainConfig(
-        epochs=1, batch_size=BATCH_SIZE, lr=LR, momentum=0, lr_schedule="constant", warmup=0
+        epochs=1,
+        batch_size=BATCH_SIZE,
+        lr=LR,
+        momentum=0,
+        lr_schedule="constant",
+        precision="fp32",
+        cuda_graphs=True,
     )
-    model = lenet((1, 28, 28), 10)
+    model = lenet((1, 28, 28), 10).to(device)
 
     def epoch() -> None:
         train_classifier(model, splits[0], splits[1], config, None, SilentReporter())

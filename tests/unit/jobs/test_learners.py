@@ -1,0 +1,133 @@
+"""Every kind of model goes through the same job: trained, recorded, found again."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from toy_night import toy_context
+
+from components.datasets import DATASETS
+from components.datasets.base import DataConfig, PoolConfig, PrepareConfig
+from components.datasets.prepare import prepare
+from components.datasets.prepared import load
+from components.datasets.sprites import SpritesConfig
+from components.errors import ConfigError
+from components.jobs.context import JobContext
+from components.jobs.learners import Recipe
+from components.jobs.train import train
+from components.models import MODELS
+from components.models.dcgan import DcganConfig
+from components.models.network import NetworkConfig
+from components.settings import Settings
+from components.tracking.base import LEARNING_CURVES, SAMPLES, RunStatus, Tag
+from components.training.classifier import TrainConfig
+from components.training.gan import GanConfig
+from components.training.reporting import SilentReporter
+from components.versioning.stage import run_fetch, run_prepare
+from components.versioning.versions import DatasetVersion
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> JobContext:
+    return toy_context(tmp_path / "home")
+
+
+def drawn(name: str, folder: Path) -> DatasetVersion:
+    folder.mkdir()
+    prepare(DATASETS.get(name), PrepareConfig(), folder, folder)
+    counts = load(folder).card.counts
+    return DatasetVersion(name, "d" * 32, "drawn", False, counts, folder)
+
+
+@pytest.fixture(scope="module")
+def sprites(tmp_path_factory: pytest.TempPathFactory) -> DatasetVersion:
+    root = tmp_path_factory.mktemp("sprites")
+    config = DataConfig(SpritesConfig(species=8, per_species=10), PoolConfig(size=32))
+    run_fetch(DATASETS.get("sprites"), config, Settings(home=root), root)
+    run_prepare(DATASETS.get("sprites"), config, root)
+    folder = root / "data" / "prepared" / "sprites"
+    return DatasetVersion("sprites", "e" * 32, "drawn", False, load(folder).card.counts, folder)
+
+
+TINY = NetworkConfig(dcgan=DcganConfig(width=4, latent_dim=8))
+QUICK_GAN = GanConfig(epochs=2, batch_size=16)
+
+
+def test_a_line_is_fitted_and_its_module_is_stored(context: JobContext, tmp_path: Path) -> None:
+    data = drawn("linear", tmp_path / "linear")
+    config = TrainConfig(epochs=3, batch_size=32, lr=0.03, momentum=0, lr_schedule="constant")
+    run = train(context, data, Recipe(model="linear", training=config), SilentReporter()).run
+    assert run.status is RunStatus.FINISHED
+    assert run.tags[Tag.KIND] == "regressor"
+    assert run.metrics["best_validation_loss"] < 0.01
+    assert run.metrics["generalisation_gap"] == pytest.approx(
+        run.metrics["validation_loss"] - run.metrics["train_loss"], abs=1e-3
+    )
+    model = context.tracker.models[run.run_id]
+    assert torch.allclose(model.weight[0], torch.tensor([2.0, -3.4]), atol=0.02)
+
+
+def test_weight_decay_narrows_the_gap_where_rows_are_few(
+    context: JobContext, tmp_path: Path
+) -> None:
+    data = drawn("high_dimensional", tmp_path / "rows")
+    losses = []
+    for decay in (0.0, 3.0):
+        config = TrainConfig(
+            epochs=50,
+            batch_size=5,
+            lr=0.01,
+            momentum=0,
+            lr_schedule="constant",
+            weight_decay=decay,
+        )
+        recipe = Recipe(model="linear", training=config)
+        metrics = train(context, data, recipe, SilentReporter()).run.metrics
+        losses.append((metrics["validation_loss"], metrics["generalisation_gap"]))
+    assert losses[1][0] < losses[0][0]
+    assert losses[1][1] < losses[0][1]
+
+
+def test_a_gan_shows_its_pictures_and_stores_its_generator(
+    context: JobContext, sprites: DatasetVersion
+) -> None:
+    recipe = Recipe(model="dcgan", gan=QUICK_GAN, network=TINY)
+    outcome = train(context, sprites, recipe, SilentReporter())
+    run = outcome.run
+    assert run.tags[Tag.KIND] == "image GAN"
+    assert run.params["gan.epochs"] == "2"
+    assert run.params["network.dcgan.width"] == "4"
+    assert not any(key.startswith("training.") for key in run.params)
+    for name in ("generator_loss", "discriminator_loss", "d_real", "d_fake", "kernel_distance"):
+        assert math.isfinite(run.metrics[name])
+    shown = [key for key in context.tracker.images if key[1] == SAMPLES]
+    assert [step for _, _, step in shown] == [1, 2]
+    assert context.tracker.images[shown[0]].shape == (8 * 32, 8 * 32, 3)
+    assert (run.run_id, LEARNING_CURVES) in context.tracker.artifacts
+    pictures = context.tracker.models[run.run_id](torch.randn(3, 8))
+    assert pictures.shape == (3, 3, 32, 32)
+    assert pictures.min() >= 0
+    assert pictures.max() <= 1
+    assert train(context, sprites, recipe, SilentReporter()).skipped
+
+
+def test_points_are_learned_without_pictures(context: JobContext, tmp_path: Path) -> None:
+    data = drawn("gaussian_2d", tmp_path / "points")
+    run = train(context, data, Recipe(model="gaussian_gan", gan=QUICK_GAN), SilentReporter()).run
+    assert run.tags[Tag.KIND] == "point GAN"
+    assert context.tracker.images == {}
+    points = context.tracker.models[run.run_id](torch.randn(5, 2))
+    assert points.shape == (5, 2)
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_data_of_the_wrong_kind_are_refused_with_what_fits(
+    context: JobContext, sprites: DatasetVersion, tmp_path: Path, name: str
+) -> None:
+    images = MODELS.get(name).kind.images
+    data = drawn("gaussian_2d", tmp_path / "points") if images else sprites
+    with pytest.raises(ConfigError, match=f"model {name} on dataset"):
+        train(context, data, Recipe(model=name), SilentReporter())
