@@ -1,4 +1,4 @@
-"""ResNet-18 on CIFAR-shaped pictures: torchvision's transforms and the book's Trainer against ours."""
+"""ResNet-18 on CIFAR-shaped pictures: the book's Trainer over torchvision against ours."""
 
 from __future__ import annotations
 
@@ -97,18 +97,17 @@ def book_epoch(root: Path) -> Callable[[], None]:
     from d2l import torch as d2l
     from torchvision import transforms
 
-    train = transforms.Compose(
+    augmented = transforms.Compose(
         [transforms.RandomCrop(32, 4), transforms.RandomHorizontalFlip(), transforms.ToTensor()]
     )
 
     class Data(d2l.DataModule):  # type: ignore[misc]
-        def get_dataloader(self, training: bool) -> torch.utils.data.DataLoader[Any]:
-            part, transform = (
-                ("train", train) if training else ("validation", transforms.ToTensor())
-            )
+        def get_dataloader(self, train: bool) -> torch.utils.data.DataLoader[Any]:
+            part = "train" if train else "validation"
+            transform = augmented if train else transforms.ToTensor()
             pictures = _Pictures(_arrays(root, part), transform)
             return torch.utils.data.DataLoader(
-                pictures, BATCH_SIZE, shuffle=training, num_workers=WORKERS
+                pictures, BATCH_SIZE, shuffle=train, num_workers=WORKERS
             )
 
     class Network(d2l.Classifier):  # type: ignore[misc]
