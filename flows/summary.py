@@ -17,6 +17,17 @@ from components.tracking.base import (
 )
 from flows.reports import DatasetReport, DecisionReport, ModelReport, RunReport
 
+# Not every kind of model has all of them.
+FINAL = (
+    "best_validation_accuracy",
+    "best_validation_loss",
+    "best_kernel_distance",
+    "generalisation_gap",
+    "best_epoch",
+    "epochs",
+    "training_seconds",
+)
+
 
 def describe_self_check(report: RunReport, check: SelfCheck) -> None:
     """What was computed; the limits stand beside the values."""
@@ -43,8 +54,9 @@ def describe_data(report: RunReport, outcome: DataOutcome) -> None:
 
 
 def describe_training(report: RunReport, run: TrackedRun, tracker: Tracker) -> None:
-    """Where to see the run, and how it learned."""
+    """Where to see the run, how it learned, and its final numbers."""
     report.links["MLflow run"] = run.url
+    report.metrics = {name: run.metrics[name] for name in FINAL if name in run.metrics}
     report.pictures["learning curves"] = tracker.artifact_url(run.run_id, LEARNING_CURVES)
 
 

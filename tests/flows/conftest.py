@@ -80,9 +80,10 @@ class Installation:
 
 
 def params_without_sources(path: Path) -> Path:
-    """params.yaml in which no source of Fashion-MNIST can be reached."""
+    """params.yaml in which no source of Fashion-MNIST can be reached, and with few sprites."""
     tree = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
     tree["data"]["fashion_mnist"]["fetch"] |= {"folders": [], "urls": ["http://127.0.0.1:9/"]}
+    tree["data"]["sprites"]["fetch"] |= {"species": 12, "per_species": 10}
     path.write_text(yaml.safe_dump(tree), encoding="utf-8")
     return path
 

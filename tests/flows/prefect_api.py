@@ -34,3 +34,11 @@ def post(servers: Installation, path: str, body: object) -> Any:
 
 def get(servers: Installation, path: str) -> Any:
     return call(servers, "GET", path)
+
+
+def finished(servers: Installation, flow_run: str) -> str:
+    """Follow a flow run to its end; the type of its last state."""
+    while True:  # pytest's time limit ends a run that never ends
+        state = get(servers, f"/flow_runs/{flow_run}")["state"]["type"]
+        if state in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}:
+            return str(state)

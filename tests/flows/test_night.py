@@ -21,7 +21,7 @@ from tests.flows.prefect_api import call, get, post
 
 pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 MODEL = "fashion_mnist_sample-classifier"
-STEPS = ["data", "train", "evaluate", "register", "gate", "promote"]
+STEPS = ["self_check", "data", "train", "evaluate", "register", "gate", "promote"]
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,8 @@ def test_bad_parameters_start_nothing(
 def test_the_form_has_ranges_choices_and_help(servers: Installation) -> None:
     deployment = get(servers, "/deployments/name/nightly/nightly")
     schema = deployment["parameter_openapi_schema"]
-    assert schema["properties"]["model"]["enum"] == ["lenet", "lenet_modern"]
+    classifiers = {"softmax", "mlp", "lenet", "lenet_modern", "resnet18", "resnet50", "backbone"}
+    assert set(schema["properties"]["model"]["enum"]) == classifiers
     assert schema["properties"]["dataset"]["description"]
     training = schema["definitions"]["TrainConfig"]["properties"]
     assert training["epochs"]["minimum"] == 1

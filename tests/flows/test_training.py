@@ -1,0 +1,83 @@
+"""Training from the terminal and from the form: GANs, generated problems, the self-check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from components.tracking.base import Tag
+from tests.flows.conftest import Installation
+from tests.flows.prefect_api import finished, get, post
+
+pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+SMALL = {"epochs": 2, "batch_size": 16}
+
+
+@pytest.fixture(scope="module")
+def mlflow_client(servers: Installation) -> MlflowClient:
+    return MlflowClient(servers.addresses()["mlflow"])
+
+
+def newest(client: MlflowClient, experiment: str) -> Any:
+    found = client.get_experiment_by_name(experiment)
+    assert found is not None
+    return client.search_runs([found.experiment_id])[0]
+
+
+def test_a_gan_trains_from_the_terminal_and_its_pictures_can_be_scrubbed(
+    servers: Installation, mlflow_client: MlflowClient
+) -> None:
+    printed = servers.ok(
+        *("run", "train", "--set", "model=dcgan", "--set", "dataset=sprites"),
+        *("--set", "gan.epochs=2", "--set", "gan.batch_size=16"),
+        *("--set", "network.dcgan.width=4"),
+    )
+    assert "kernel distance" in printed
+    run = newest(mlflow_client, "sprites")
+    assert run.info.status == "FINISHED"
+    assert run.data.tags[Tag.KIND] == "image GAN"
+    assert run.data.params["gan.lr_generator"] == "0.002"
+    stored = [file.path for file in mlflow_client.list_artifacts(run.info.run_id, "images")]
+    assert {int(path.split("%step%")[1].split("%")[0]) for path in stored} == {1, 2}
+    assert all(path.startswith("images/samples%") for path in stored)
+    history = mlflow_client.get_metric_history(run.info.run_id, "kernel_distance")
+    assert [metric.step for metric in history] == [1, 2]
+
+
+def test_a_gan_trains_as_the_form_sends_it(
+    servers: Installation, mlflow_client: MlflowClient
+) -> None:
+    deployment = get(servers, "/deployments/name/train/train")
+    form = deployment["parameters"]
+    form |= {"model": "dcgan", "dataset": "sprites", "gan": form["gan"] | SMALL | {"seed": 1}}
+    form["network"]["dcgan"]["width"] = 4
+    path = f"/deployments/{deployment['id']}/create_flow_run"
+    started = post(servers, path, {"parameters": form})
+    assert finished(servers, started["id"]) == "COMPLETED"
+    run = newest(mlflow_client, "sprites")
+    assert run.data.tags[Tag.SEED] == "1"
+    assert run.data.tags[Tag.FLOW_RUN] == started["id"]
+
+
+def test_a_generated_problem_takes_its_recipe(
+    servers: Installation, mlflow_client: MlflowClient
+) -> None:
+    servers.ok("run", "train", "--set", "model=linear")
+    run = newest(mlflow_client, "linear")
+    assert run.data.params["training.lr"] == "0.03"
+    assert run.data.params["training.epochs"] == "3"
+    assert run.data.metrics["best_validation_loss"] < 0.01
+
+
+def test_a_model_on_data_of_the_wrong_kind_fails_in_one_line(servers: Installation) -> None:
+    done = servers.call("run", "train", "--set", "model=lenet", "--set", "dataset=linear")
+    assert done.returncode == 1
+    assert "wanted images with class labels" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_the_self_check_prints_what_it_found(servers: Installation) -> None:
+    printed = servers.ok("run", "self_check")
+    assert "gaussian 2d: error of the mean (at most 0.2)" in printed
