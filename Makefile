@@ -29,6 +29,7 @@ down: setup ## stop them
 
 bench: setup-bench ## measure against the book's code and torchvision
 	@$(BIN)/nightforge bench lenet-cpu
+	@$(BIN)/nightforge bench dcgan-cpu
 	@$(BIN)/nightforge bench data
 
 test: setup ## the whole test suite
