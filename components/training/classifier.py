@@ -123,19 +123,21 @@ def train_classifier(
         optimizer, config.lr_schedule, total_steps=steps * config.epochs, warmup=config.warmup
     )
     parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "schedule": schedule}
-    with (
-        tuned(device, deterministic=config.deterministic),
-        Session(folder, parts, EpochMetrics, device, group) as session,
-    ):
-        loop = _Loop(model, config, objective, optimizer, schedule, group, session)
+    session = Session(folder, parts, EpochMetrics, device, group)
+    loop = _Loop(model, config, objective, optimizer, schedule, group, session)
+
+    def work() -> None:
         for epoch in session.epochs(config, reporter):
             with explained(config.batch_size, lambda size: loop.attempt(train, size)):
                 metrics = loop.run(epoch, train, validation, steps)
             accuracy = metrics.validation_accuracy
             score = -metrics.validation_loss if accuracy is None else accuracy
             session.finish(metrics, score, model.state_dict)
-        model.load_state_dict(session.best_weights)
-        return TrainResult(session.history, session.resumed_from, session.best_epoch)
+
+    with tuned(device, deterministic=config.deterministic):
+        session.run(work)
+    model.load_state_dict(session.best_weights)
+    return TrainResult(session.history, session.resumed_from, session.best_epoch)
 
 
 @dataclass

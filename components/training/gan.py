@@ -101,17 +101,21 @@ def train_gan(
         OutOfMemoryError: If a step does not fit; names the batch size that does.
     """
     device = train.device
+    loop = _Loop(gan, config, train)
+    session = Session(folder, loop.parts(), GanMetrics, device)
+
+    def work() -> None:
+        for epoch in session.epochs(config, reporter):
+            with explained(config.batch_size, loop.attempt):
+                metrics = loop.run(epoch, session, distance)
+            session.finish(metrics, -metrics.kernel_distance, loop.averaged.module.state_dict)
+            if len(pictures := loop.samples[:GRID]) and pictures.ndim == 4:
+                reporter.on_samples(epoch, to_uint8(pictures))
+
     with tuned(device, deterministic=config.deterministic):
-        loop = _Loop(gan, config, train)
-        with Session(folder, loop.parts(), GanMetrics, device) as session:
-            for epoch in session.epochs(config, reporter):
-                with explained(config.batch_size, loop.attempt):
-                    metrics = loop.run(epoch, session, distance)
-                session.finish(metrics, -metrics.kernel_distance, loop.averaged.module.state_dict)
-                if len(pictures := loop.samples[:GRID]) and pictures.ndim == 4:
-                    reporter.on_samples(epoch, to_uint8(pictures))
-            gan.generator.load_state_dict(session.best_weights)
-            return GanResult(session.history, session.resumed_from, session.best_epoch)
+        session.run(work)
+    gan.generator.load_state_dict(session.best_weights)
+    return GanResult(session.history, session.resumed_from, session.best_epoch)
 
 
 class _Loop:

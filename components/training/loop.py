@@ -17,7 +17,7 @@ from components.training.checkpoint import BEST, LAST, State, load_checkpoint, s
 from components.training.distributed import SOLO, Group
 from components.training.precision import Precision
 from components.training.reporting import Epoch, Reporter
-from components.training.termination import Termination
+from components.training.termination import StepDone, Termination
 
 E = TypeVar("E", bound=Epoch)
 T = TypeVar("T")
@@ -100,8 +100,8 @@ class Session(Generic[E]):
     """A training run that goes on where a kill or a SIGTERM ended it.
 
     Checkpoints are written after every epoch: `last.pt` with everything the loop needs, and
-    `best.pt` with the weights of the best epoch. A SIGTERM in the middle of an epoch is held back
-    until the step is finished and saved.
+    `best.pt` with the weights of the best epoch. A SIGTERM in the middle of an epoch waits for the
+    step, which is finished and saved.
 
     Args:
         folder: Keeps the checkpoints; a run found there goes on. None keeps nothing.
@@ -134,13 +134,11 @@ class Session(Generic[E]):
         self._resume(kind)
         self.resumed_from = len(self.history)
 
-    def __enter__(self) -> Session[E]:
-        if self._group.size == 1:  # processes that train together are ended together
-            self._termination.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._termination.__exit__(*error)
+    def run(self, work: Callable[[], T]) -> T:
+        """Train; a SIGTERM or an interrupt from the keyboard waits for the end of the step."""
+        if self._group.size > 1:  # processes that train together are ended together
+            return work()
+        return self._termination.run(work)
 
     @property
     def best_epoch(self) -> int:
@@ -193,13 +191,13 @@ class Session(Generic[E]):
         return Progress(epoch, int(state["step"]), state["table"].clone(), generator)
 
     def batches(self, progress: Progress, batches: Iterable[T]) -> Iterator[T]:
-        """The batches that are not done yet; counts them, and obeys a SIGTERM between two."""
+        """The batches that are not done yet; counts them, and obeys a SIGTERM after each."""
         for batch in islice(batches, progress.step, None):
             yield batch
             progress.step += 1
             if self._termination.requested:
                 self._save_step(progress)
-                self._termination.carry_out()
+                raise StepDone
 
     def finish(self, metrics: E, score: float, weights: Callable[[], Weights]) -> None:
         """Keep a finished epoch, and its weights if no earlier score was as high."""

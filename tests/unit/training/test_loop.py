@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextvars
 import multiprocessing
+import os
 import signal
+import threading
 from pathlib import Path
 
 import killable_training
@@ -24,7 +27,7 @@ from components.training.memory import explained
 from components.training.objective import REGRESSION
 from components.training.precision import mixed
 from components.training.reporting import SilentReporter
-from components.training.termination import Termination
+from components.training.termination import StepDone, Termination
 
 CPU = torch.device("cpu")
 PRELOADED = ["components.training.classifier", "torch._dynamo", "components.models.lenet"]
@@ -188,21 +191,40 @@ def test_nothing_fits_is_said() -> None:
 # SIGTERM
 
 
-def test_a_termination_is_held_back_and_then_handed_on() -> None:
-    seen = []
-    before = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
+class Asked(BaseException):
+    """Raised by a handler, as Prefect's does."""
+
+
+def test_what_a_handler_raises_waits_for_the_step_and_then_goes_on() -> None:
+    termination, order = Termination(), []
+
+    def raise_asked(number: int, frame: object) -> None:
+        order.append("signal")
+        raise Asked
+
+    def work() -> None:
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
+        while not termination.requested:
+            pass
+        order.append("step")
+        raise StepDone
+
+    before = signal.signal(signal.SIGTERM, raise_asked)
     try:
-        with Termination() as termination:
-            signal.raise_signal(signal.SIGTERM)
-            assert termination.requested
-            assert seen == []
-        assert seen == [signal.SIGTERM]
-        with Termination() as termination:
-            signal.raise_signal(signal.SIGTERM)
-            signal.raise_signal(signal.SIGTERM)  # a second one does not wait
-            assert seen == [signal.SIGTERM] * 2
+        with pytest.raises(Asked):
+            termination.run(work)
+        assert signal.getsignal(signal.SIGTERM) is raise_asked
     finally:
         signal.signal(signal.SIGTERM, before)
+    assert order == ["signal", "step"]
+
+
+def test_work_sees_the_context_and_hands_back_results_and_errors() -> None:
+    variable = contextvars.ContextVar("variable", default="outside")
+    variable.set("inside")
+    assert Termination().run(variable.get) == "inside"
+    with pytest.raises(ZeroDivisionError):
+        Termination().run(lambda: 1 // 0)
 
 
 @pytest.mark.slow
@@ -243,8 +265,6 @@ def test_sigterm_finishes_the_step_saves_and_ends_and_nothing_is_lost(tmp_path: 
 
 
 def signal_process(pid: int) -> None:
-    import os
-
     os.kill(pid, signal.SIGTERM)
 
 
