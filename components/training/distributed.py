@@ -37,6 +37,14 @@ class Group:
         """The model with its gradients averaged over the processes; parameters stay shared."""
         return nn.parallel.DistributedDataParallel(model) if self.size > 1 else model
 
+    def agreed(self, value: bool) -> bool:
+        """What the first process says; clocks differ from process to process."""
+        if self.size == 1:
+            return value
+        said = [value]
+        distributed.broadcast_object_list(said, src=0)
+        return said[0]
+
     def wait(self) -> None:
         """Until every process is here."""
         if self.size > 1:

@@ -20,7 +20,7 @@ from components.datasets.device_loader import DeviceSplit, TensorSplit
 from components.datasets.stream import StreamedSplit
 from components.models.gan import Gan
 from components.training.augment import AUGMENTATIONS, Augmentation
-from components.training.loop import LoopConfig, Session, refuse_not_finite
+from components.training.loop import LoopConfig, Session, not_finite, refuse_not_finite
 from components.training.memory import explained
 from components.training.optim import ScheduleName, make_schedule
 from components.training.precision import mixed, peak_memory_mib, synchronise, tuned
@@ -108,9 +108,9 @@ def train_gan(
         for epoch in session.epochs(config, reporter):
             with explained(config.batch_size, loop.attempt):
                 metrics = loop.run(epoch, session, distance)
+            if loop.samples.ndim == 4:  # before the checkpoint: shown twice rather than never
+                reporter.on_samples(epoch, to_uint8(loop.samples[:GRID]))
             session.finish(metrics, -metrics.kernel_distance, loop.averaged.module.state_dict)
-            if len(pictures := loop.samples[:GRID]) and pictures.ndim == 4:
-                reporter.on_samples(epoch, to_uint8(pictures))
 
     with tuned(device, deterministic=config.deterministic):
         session.run(work)
@@ -169,14 +169,16 @@ class _Loop:
         rate = max(config.lr_generator, config.lr_discriminator)
         refuse_not_finite(table[:, :2].sum(1).tolist(), [rate] * len(table), epoch)
         self.samples = sample(self.averaged, self.fixed)
-        means = table.mean(0).tolist()
+        means, nearness = table.mean(0).tolist(), distance(self.samples)
+        if not math.isfinite(nearness):
+            raise not_finite(f"kernel distance of epoch {epoch}", nearness, rate)
         return GanMetrics(
             epoch=epoch,
             discriminator_loss=means[0],
             generator_loss=means[1],
             d_real=means[2],
             d_fake=means[3],
-            kernel_distance=distance(self.samples),
+            kernel_distance=nearness,
             seconds=time.perf_counter() - start,
             images_per_second=len(self.train) * done / progress.step / trained,
             step_milliseconds=1000 * trained / done,

@@ -157,7 +157,7 @@ class Session(Generic[E]):
         """The numbers of the epochs that are still to be trained; the earlier ones are told."""
         for metrics in self.history:
             reporter.on_epoch(metrics, config.epochs)
-        while not self._over(config):
+        while not self._group.agreed(self._over(config)):
             yield len(self.history) + 1
             reporter.on_epoch(self.history[-1], config.epochs)
 
@@ -208,8 +208,12 @@ class Session(Generic[E]):
             self._write(BEST, self._best)
         self._write(LAST, self._state())
         self._group.wait()
+        if self._termination.requested:
+            raise StepDone
 
     def _save_step(self, progress: Progress) -> None:
+        if not progress.table[: progress.step].isfinite().all():
+            return  # the last good checkpoint stays
         interrupted = {
             "epoch": progress.epoch,
             "step": progress.step,

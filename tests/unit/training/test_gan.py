@@ -129,6 +129,12 @@ def test_a_loss_that_is_not_finite_names_the_step_and_keeps_the_checkpoint(
     assert (tmp_path / LAST).read_bytes() == before
 
 
+def test_a_distance_that_is_not_finite_stops_the_run(points) -> None:
+    torch.manual_seed(0)
+    with pytest.raises(NonFiniteLossError, match="kernel distance of epoch 1"):
+        train_gan(gaussian_gan(2), points[0], lambda _: math.nan, QUICK, None, SilentReporter())
+
+
 def test_pictures_are_drawn_from_the_same_latents_after_every_epoch(toy_split) -> None:
     split: DeviceSplit = toy_split(40, size=16)
     torch.manual_seed(0)

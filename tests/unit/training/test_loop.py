@@ -23,10 +23,11 @@ from components.training.checkpoint import LAST, load_checkpoint
 from components.training.classifier import TrainConfig, TrainResult, train_classifier
 from components.training.fit import FitRequest
 from components.training.launch import fit_together
+from components.training.loop import Session
 from components.training.memory import explained
 from components.training.objective import REGRESSION
 from components.training.precision import mixed
-from components.training.reporting import SilentReporter
+from components.training.reporting import EpochMetrics, SilentReporter
 from components.training.termination import StepDone, Termination
 
 CPU = torch.device("cpu")
@@ -189,6 +190,26 @@ def test_nothing_fits_is_said() -> None:
 
 
 # SIGTERM
+
+
+def test_an_interrupted_step_that_is_not_finite_does_not_replace_the_checkpoint(
+    tmp_path: Path,
+) -> None:
+    net = linear(2, 1)
+    session = Session(tmp_path, {"model": net}, EpochMetrics, CPU)
+    session._termination.requested = True
+
+    def epoch(value: float) -> None:
+        progress = session.begin(1, 0, 4, 3)
+        for _ in session.batches(progress, range(4)):
+            progress.table[progress.step] = value
+
+    with pytest.raises(StepDone):
+        epoch(float("nan"))
+    assert not (tmp_path / LAST).exists()
+    with pytest.raises(StepDone):
+        epoch(1.0)
+    assert (tmp_path / LAST).exists()
 
 
 class Asked(BaseException):
