@@ -231,7 +231,8 @@ class _Loop:
         """One forward and backward pass over `size` examples that changes no weight."""
         batch = next(iter(train.shuffled(size, torch.Generator().manual_seed(0))))
         self.optimizer.zero_grad(set_to_none=True)
-        scores = self.model(batch[0])
+        with mixed(self.config.precision, train.device):
+            scores = self.model(batch[0])
         self.objective.loss(scores, batch[1], 0.0).backward()  # type: ignore[no-untyped-call]
         self.optimizer.zero_grad(set_to_none=True)
 
