@@ -6,6 +6,7 @@ torchrun --nproc-per-node 2 -m components.training.fit REQUEST.json
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,10 +152,19 @@ class _PrintingReporter:
 
     def on_epoch(self, metrics: Epoch, epochs: int) -> None:
         values = {"epoch": metrics.epoch, **metrics.metrics()}
-        print(EPOCH_LINE + json.dumps([values, epochs]), flush=True)
+        _tell(EPOCH_LINE + json.dumps([values, epochs]))
 
     def on_samples(self, epoch: int, samples: UInt8Images) -> None:
         """Classifiers show none."""
+
+
+def _tell(line: str) -> None:
+    """Write a line that the other processes, on the same pipe, can neither split nor continue.
+
+    One write of at most PIPE_BUF bytes is atomic (POSIX); print writes the line's end by itself
+    where Python does not buffer.
+    """
+    os.write(sys.stdout.fileno(), f"\n{line}\n".encode())
 
 
 def main(path: Path) -> None:
@@ -165,7 +175,7 @@ def main(path: Path) -> None:
             fit(request, SilentReporter() if group.rank else _PrintingReporter(), group)
         except NightforgeError as error:
             said = [type(error).__name__, error.subject, error.got, error.wanted, error.remedy]
-            print(ERROR_LINE + json.dumps(said), flush=True)
+            _tell(ERROR_LINE + json.dumps(said))
             raise
 
 
