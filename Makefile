@@ -32,11 +32,14 @@ bench: setup-bench ## measure against the book's code and torchvision
 	@$(BIN)/nightforge bench dcgan-cpu
 	@$(BIN)/nightforge bench data
 
+# A file's tests share its servers, so they stay together; one thread each, for they share the cores.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
 test: setup ## the whole test suite
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 
 test-fast: setup ## the quick tests, without servers
-	@$(BIN)/python -m pytest -m "not servers and not slow"
+	@$(PYTEST) -m "not servers and not slow"
 
 lint: setup ## style, types and import contracts
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .

@@ -14,6 +14,7 @@ NightforgeError
 │   ├── CheckpointError         a checkpoint that cannot be read or written
 │   ├── OutOfMemoryError        a step that does not fit into memory
 │   └── SelfCheckError          a machine that computes wrongly
+├── StudyError                  a sweep's study that cannot go on
 ├── TrackingError               MLflow refused or lost something
 │   ├── TrackingUnavailableError  MLflow did not answer; it may do so later
 │   └── MissingMetricError      a metric that something relies on is absent
@@ -44,6 +45,11 @@ class NightforgeError(Exception):
     def __init__(self, subject: str, *, got: str, wanted: str, remedy: str) -> None:
         self.subject, self.got, self.wanted, self.remedy = subject, got, wanted, remedy
         super().__init__(f"{subject}: got {got}, wanted {wanted}. {remedy}")
+
+    @property
+    def words(self) -> list[str]:
+        """Class and parts, from which `rebuilt` makes the same error in another process."""
+        return [type(self).__name__, self.subject, self.got, self.wanted, self.remedy]
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keep the three parts when the error crosses a process boundary."""
@@ -114,6 +120,10 @@ class SelfCheckError(TrainingError):
     """A machine does not find answers that are known."""
 
 
+class StudyError(NightforgeError):
+    """A study cannot be started, continued or read."""
+
+
 class TrackingError(NightforgeError):
     """The tracking server or the model registry refused or lost something."""
 
@@ -144,3 +154,10 @@ class StateDirectoryError(ServiceError):
 
 class FlowRunError(ServiceError):
     """A flow run ended in another state than Completed."""
+
+
+def rebuilt(words: list[str]) -> NightforgeError:
+    """The error whose `words` another process told."""
+    kind = globals()[words[0]]
+    assert issubclass(kind, NightforgeError)
+    return _rebuild(kind, *words[1:])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -18,6 +18,7 @@ Tree = dict[str, Any]
 SECTIONS = (
     "data",
     "nightly",
+    "sweep",
     "training",
     "gan",
     "network",
@@ -26,7 +27,10 @@ SECTIONS = (
     "drift",
 )
 # A profile or recipe changes the parameters of one run; the other sections stay as they are.
-PROFILE_SECTIONS = ("nightly", "training", "gan", "network")
+PROFILE_SECTIONS = ("nightly", "sweep", "training", "gan", "network")
+
+# A search space means what it says: fields of the one below it do not creep in.
+WHOLE = frozenset({"space"})
 
 
 def load_params(path: Path, profile: str | None = None) -> Tree:
@@ -129,13 +133,21 @@ def _choose(profiles: Mapping[str, Tree], name: str) -> Tree:
     return profiles[name]
 
 
-def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> Tree:
-    """A new tree: `overlay` laid over `base`, mappings merged, everything else replaced."""
+def merge(
+    base: Mapping[str, Any], overlay: Mapping[str, Any], whole: Collection[str] = WHOLE
+) -> Tree:
+    """A new tree: `overlay` laid over `base`, mappings merged, everything else replaced.
+
+    Args:
+        base: Below.
+        overlay: Above.
+        whole: Keys whose mappings are replaced, too.
+    """
     merged: Tree = dict(base)
     for key, value in overlay.items():
         below = merged.get(key)
-        if isinstance(below, Mapping) and isinstance(value, Mapping):
-            merged[key] = merge(below, value)
+        if key not in whole and isinstance(below, Mapping) and isinstance(value, Mapping):
+            merged[key] = merge(below, value, whole)
         else:
             merged[key] = value
     return merged
@@ -167,7 +179,7 @@ def parse_assignments(assignments: Iterable[str]) -> Tree:
         nested: Any = value
         for key in reversed(keys):
             nested = {key: nested}
-        tree = merge(tree, nested)
+        tree = merge(tree, nested, whole=())
     return tree
 
 

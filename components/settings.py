@@ -39,6 +39,12 @@ class Settings(BaseModel):
     remote: str | None = Field(
         None, description="Where `data push` puts versions: a folder or s3://bucket/prefix"
     )
+    sweep_runner: str = Field(
+        "local",
+        pattern=r"^(local|dask|ray|tcp://.+|tls://.+|ray://.+)$",
+        description="Where sweeps' workers run: local processes, a dask or ray cluster of this "
+        "machine, or the address of a running one (tcp://host:8786, ray://host:10001)",
+    )
     s3_endpoint: str | None = Field(None, description="S3 service other than Amazon's, as a URL")
     s3_region: str | None = Field(None, description="S3 region")
     mlflow_uri: str | None = Field(None, description="The MLflow server of a job; not for people")
@@ -83,6 +89,11 @@ class Settings(BaseModel):
     def checkpoints(self) -> Path:
         """One folder per training fingerprint."""
         return self.home / "checkpoints"
+
+    @property
+    def studies(self) -> Path:
+        """One folder for each study of a sweep: its trial log, and checkpoints by trial."""
+        return self.home / "studies"
 
     @property
     def reports(self) -> Path:

@@ -1,4 +1,4 @@
-"""The command line: `nightforge up | down | status | run | data | bench`."""
+"""The command line: `nightforge up | down | status | run | data | study | bench`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from flows.connection import answering, connect
 from flows.data_commands import app as data_commands
 from flows.embedded import Embedded
 from flows.probes import Addresses, busy
+from flows.study_commands import app as study_commands
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
@@ -75,6 +76,7 @@ def _print_error(error: object) -> None:
 
 
 app.add_typer(data_commands, name="data")
+app.add_typer(study_commands, name="study")
 
 
 @app.callback()

@@ -32,7 +32,8 @@ from flows.parameters import DATASET, checked_parameters
 from flows.pipeline import nightly
 from flows.probes import POOL
 from flows.self_check import self_check
-from flows.tasks import PROMOTION_LIMIT
+from flows.sweep import sweep
+from flows.tasks import GPU_LIMIT, GPU_SLOTS, PROMOTION_LIMIT
 from flows.train import train
 
 
@@ -68,14 +69,15 @@ class DeploymentSpec:
 
     Attributes:
         flow: What runs.
-        own: Section of params.yaml whose values are parameters of their own.
+        own: Sections of params.yaml whose values are parameters of their own; what the last one
+            says goes, and all its keys must be parameters.
         sections: Sections of params.yaml that are parameters under their own name.
         scheduled: Whether the schedule of params.yaml is attached.
         single: Whether a second run at the same time is cancelled.
     """
 
     flow: Flow[..., None]
-    own: str
+    own: tuple[str, ...]
     sections: tuple[str, ...] = ()
     scheduled: bool = False
     single: bool = False
@@ -87,12 +89,15 @@ class DeploymentSpec:
 
     def parameters(self, tree: Mapping[str, Any]) -> Tree:
         """The flow's parameters out of a tree shaped like params.yaml."""
-        own = {key: value for key, value in tree.get(self.own, {}).items() if key in self.own_keys}
+        own: Tree = {}
+        for section in self.own:
+            mine = {k: v for k, v in tree.get(section, {}).items() if k in self.own_keys}
+            own = merge(own, mine)
         return own | {section: tree[section] for section in self.sections if section in tree}
 
     @property
     def own_keys(self) -> set[str]:
-        """The parameters whose values stand in the section `own`."""
+        """The parameters whose values stand in the sections `own`."""
         return set(self.flow.parameters.properties) - set(self.sections)
 
     def check(self, tree: Mapping[str, Any], where: str, own_datasets: Iterable[str]) -> None:
@@ -101,7 +106,12 @@ class DeploymentSpec:
         Raises:
             ConfigError: For an unusable value.
         """
-        places = dict.fromkeys(self.own_keys, f"{where}: {self.own}.")
+        places = {
+            key: f"{where}: {section}."
+            for section in self.own
+            for key in tree.get(section, {})
+            if key in self.own_keys
+        }
         values = self.parameters(tree)
         checked_parameters(
             self.flow, values, lambda key: places.get(key, f"{where}: ") + key, own_datasets
@@ -111,10 +121,11 @@ class DeploymentSpec:
 DEPLOYMENTS: dict[str, DeploymentSpec] = {
     spec.name: spec
     for spec in (
-        DeploymentSpec(nightly, "nightly", ("training", "network"), scheduled=True, single=True),
-        DeploymentSpec(data, "nightly"),
-        DeploymentSpec(train, "nightly", ("training", "gan", "network")),
-        DeploymentSpec(self_check, "nightly"),
+        DeploymentSpec(nightly, ("nightly",), ("training", "network"), scheduled=True, single=True),
+        DeploymentSpec(data, ("nightly",)),
+        DeploymentSpec(train, ("nightly",), ("training", "gan", "network")),
+        DeploymentSpec(sweep, ("nightly", "sweep"), ("training", "gan", "network")),
+        DeploymentSpec(self_check, ("nightly",)),
     )
 }
 
@@ -153,8 +164,8 @@ def _check_sections(tree: Tree, where: str, own_datasets: Iterable[str]) -> None
     check(DriftConfig, tree.get("drift", {}), f"{where}: drift")
     check(PromotionParams, tree.get("promotion", {}), f"{where}: promotion")
     check(ScheduleConfig, tree.get("schedule", {}), f"{where}: schedule")
-    for section in {spec.own for spec in DEPLOYMENTS.values()}:
-        takers = [spec for spec in DEPLOYMENTS.values() if spec.own == section]
+    for section in {spec.own[-1] for spec in DEPLOYMENTS.values()}:
+        takers = [spec for spec in DEPLOYMENTS.values() if spec.own[-1] == section]
         known = set[str]().union(*(spec.own_keys for spec in takers))
         for key in tree.get(section, {}):
             if key not in known:
@@ -177,6 +188,7 @@ def register_all(settings: Settings) -> None:
     with get_client(sync_client=True) as client:
         _ensure_pool(client)
         client.upsert_global_concurrency_limit_by_name(PROMOTION_LIMIT, 1)
+        _ensure_gpu_limit(client)
         for spec in DEPLOYMENTS.values():
             _register(client, spec, tree, schedule, own)
 
@@ -186,6 +198,14 @@ def _ensure_pool(client: SyncPrefectClient) -> None:
     pool = WorkPoolCreate(name=POOL, type="process", base_job_template=template)
     with suppress(ObjectAlreadyExists):
         client.create_work_pool(pool)
+
+
+def _ensure_gpu_limit(client: SyncPrefectClient) -> None:
+    """How many trials share the GPUs belongs to the people who know them."""
+    try:
+        client.read_global_concurrency_limit_by_name(GPU_LIMIT)
+    except ObjectNotFound:
+        client.upsert_global_concurrency_limit_by_name(GPU_LIMIT, GPU_SLOTS)
 
 
 def _register(

@@ -5,7 +5,7 @@ Their help texts come from the flows' docstrings.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -20,4 +20,6 @@ _CLASSIFIERS = [name for name in MODELS if MODELS.get(name).kind is ModelKind.CL
 DatasetName = Annotated[str, Field(json_schema_extra={"enum": list(DATASETS)})]
 ImageDatasetName = Annotated[str, Field(json_schema_extra={"enum": _IMAGES})]
 ModelName = Annotated[str, Field(json_schema_extra={"enum": list(MODELS)})]
+Workers = Annotated[int, Field(ge=1, le=1024)]
+ModeName = Literal["auto", "max", "min"]
 ClassifierName = Annotated[str, Field(json_schema_extra={"enum": _CLASSIFIERS})]

@@ -9,8 +9,9 @@ from components.models.network import NetworkConfig
 from components.training.classifier import TrainConfig
 from flows import tasks
 from flows.forms import ClassifierName, ImageDatasetName
+from flows.promote import promote_if_better
 from flows.reports import reporting
-from flows.summary import describe_candidate, describe_data, describe_decision
+from flows.summary import describe_data
 
 
 @flow(name="nightly", flow_run_name="nightly {model} on {dataset}")
@@ -40,11 +41,4 @@ def nightly(
 
         recipe = Recipe(model=model, training=training, network=network)
         trained = night.step("train", tasks.train, data.dataset, recipe, force)
-        with tasks.one_promotion_at_a_time():
-            evaluation = night.step("evaluate", tasks.evaluate, trained.run, data.dataset)
-            describe_candidate(night.report, evaluation.run, tasks.context().tracker)
-
-            registered = night.step("register", tasks.register, trained.run, data.dataset)
-            gated = night.step("gate", tasks.gate, registered.version, evaluation, data.dataset)
-            promoted = night.step("promote", tasks.promote, gated.version, data.dataset)
-            describe_decision(night.report, gated, promoted)
+        promote_if_better(night, trained, data.dataset)

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from typing import Any
+
 from components.datasets.base import Split
 from components.jobs.data import DataOutcome
 from components.jobs.evaluate import headline
 from components.jobs.gate import GateOutcome, PromoteOutcome
 from components.jobs.self_check import SelfCheck
+from components.jobs.sweep import StudyOutcome
 from components.tracking.base import (
     CHAMPION,
     CONFUSION_MATRIX,
+    INCUMBENT,
     LEARNING_CURVES,
+    STUDY_PAGE,
+    TRIAL_CURVES,
     WORST_MISTAKES,
     TrackedRun,
     Tracker,
 )
+from components.tuning.space import short
+from components.tuning.study import Study
+from components.tuning.trial import Trial, TrialStatus
 from flows.reports import DatasetReport, DecisionReport, ModelReport, RunReport
 
 # Not every kind of model has all of them.
@@ -66,6 +77,47 @@ def describe_candidate(report: RunReport, run: TrackedRun, tracker: Tracker) -> 
     report.pictures["confusion matrix"] = tracker.artifact_url(run.run_id, CONFUSION_MATRIX)
     report.pictures["worst mistakes"] = tracker.artifact_url(run.run_id, WORST_MISTAKES)
     report.metrics = headline(run)
+
+
+def describe_study(report: RunReport, outcome: StudyOutcome, tracker: Tracker) -> None:
+    """What the study found, its pictures, and where every trial can be seen."""
+    report.links["MLflow study"] = outcome.run.url
+    report.links["every trial"] = tracker.artifact_url(outcome.run.run_id, STUDY_PAGE)
+    report.metrics = study_numbers(outcome)
+    report.pictures["best so far"] = tracker.artifact_url(outcome.run.run_id, INCUMBENT)
+    report.pictures["every trial"] = tracker.artifact_url(outcome.run.run_id, TRIAL_CURVES)
+
+
+def study_numbers(outcome: StudyOutcome) -> dict[str, float]:
+    """Best value, and what it cost."""
+    trials = outcome.trials
+    return {
+        f"best_{outcome.study.metric}": outcome.study.best_value(outcome.best),
+        "best_trial": outcome.best.number,
+        "trials": len(trials),
+        "failed_trials": sum(trial.status is TrialStatus.FAILED for trial in trials),
+        "epochs": sum(len(trial.curve) for trial in trials),
+        "study_seconds": max(max(trial.times, default=0.0) for trial in trials),
+    }
+
+
+def trial_rows(study: Study, trials: Sequence[Trial]) -> list[dict[str, Any]]:
+    """A row for each trial, the best first, those without a result last."""
+
+    def rank(trial: Trial) -> float:
+        return -study.best_score(trial) if trial.curve else math.inf
+
+    return [
+        {
+            "trial": trial.number,
+            "status": str(trial.status),
+            "epochs": len(trial.curve),
+            f"best {study.metric}": f"{study.best_value(trial):.4f}" if trial.curve else "",
+            **{name: short(value) for name, value in sorted(trial.config.items())},
+            "reason": trial.reason or "",
+        }
+        for trial in sorted(trials, key=rank)
+    ]
 
 
 def describe_decision(report: RunReport, gated: GateOutcome, promoted: PromoteOutcome) -> None:

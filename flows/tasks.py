@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+import torch
 from prefect import get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State, TaskRun
@@ -29,12 +30,19 @@ from components.jobs.gate import GateOutcome, PromoteOutcome, RegisterOutcome
 from components.jobs.learners import Recipe
 from components.jobs.self_check import SelfCheck
 from components.jobs.train import TrainOutcome
+from components.jobs.trial_processes import keep_working
 from components.settings import Settings
 from components.tracking.base import ModelVersion, TrackedRun
 from components.training.reporting import Epoch, UInt8Images
+from components.tuning.coordinator import Address
+from components.tuning.space import short
+from components.tuning.trial import TrialStatus
+from components.tuning.tuner import Tuner
 from components.versioning.versions import DatasetVersion
 
 PROMOTION_LIMIT = "promotion"
+GPU_LIMIT = "gpu"
+GPU_SLOTS = 4  # small trials that share the GPUs at first; a person may change it in the UI
 LEASE_SECONDS = 60.0  # after this time the slot of a killed flow run comes back; Prefect's minimum
 
 
@@ -88,6 +96,49 @@ class _ProgressArtifact:
         """Pictures are in MLflow."""
 
 
+class SweepProgress:
+    """Shows a study as a Prefect progress artifact: how far it is, and the best trial so far."""
+
+    def __init__(self, tuner: Tuner) -> None:
+        self._tuner = tuner
+        self._artifact: UUID | None = None
+        self._said = ""
+
+    def show(self) -> None:
+        """Say what is new, if anything."""
+        share, text = progress_of(self._tuner)
+        if text == self._said:
+            return
+        self._said = text
+        if self._artifact is None:
+            created = create_progress_artifact(share, key="sweep-progress", description=text)
+            assert isinstance(created, UUID)
+            self._artifact = created
+        else:
+            update_progress_artifact(self._artifact, share, description=text)
+
+
+def progress_of(tuner: Tuner) -> tuple[float, str]:
+    """Percent of the study's nearest limit, and one line for a person."""
+    trials, study = list(tuner.trials.values()), tuner.study
+    waiting = (TrialStatus.RUNNING, TrialStatus.PAUSED)
+    ended = sum(trial.status not in waiting for trial in trials)
+    failed = sum(trial.status is TrialStatus.FAILED for trial in trials)
+    epochs = sum(len(trial.curve) for trial in trials)
+    limits = study.limits
+    shares = [ended / limits.trials]
+    shares += [tuner.now / 60 / limits.minutes] if limits.minutes else []
+    shares += [epochs / limits.epochs] if limits.epochs else []
+    text = f"{study.name}: {len(trials)} of {limits.trials} trials begun, {ended} ended"
+    text += f" ({failed} failed)" if failed else ""
+    text += f", {epochs} epochs"
+    best = tuner.best
+    if best:
+        words = ", ".join(f"{name} {short(value)}" for name, value in best.config.items())
+        text += f", best {study.metric} {study.best_value(best):.4f} (trial {best.number}: {words})"
+    return min(100.0, 100 * max(shares)), text
+
+
 _RETRIED: dict[str, Any] = {
     "retries": len(RETRIES),
     "retry_delay_seconds": RETRIES,
@@ -118,6 +169,23 @@ def train(dataset: DatasetVersion, recipe: Recipe, force: bool) -> TrainOutcome:
     """Train, or find the finished run with the same fingerprint."""
     progress = _ProgressArtifact(recipe.model)
     return train_job.train(context(), dataset, recipe, progress, force=force)
+
+
+@task(name="worker", task_run_name="worker {number}")
+def work(address: Address, threads: int, number: int) -> None:
+    """One of a sweep's workers, until the study is over."""
+    with gpu_slot():
+        keep_working(address, threads, get_run_logger().warning)
+
+
+@contextmanager
+def gpu_slot() -> Iterator[None]:
+    """One of the places on the GPUs, where there are GPUs."""
+    if not torch.cuda.is_available():
+        yield
+        return
+    with concurrency(GPU_LIMIT, strict=True, lease_duration=LEASE_SECONDS):
+        yield
 
 
 @contextmanager

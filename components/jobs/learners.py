@@ -20,13 +20,21 @@ from components.datasets.stream import open_split
 from components.evaluation.generation import MEASURED_REAL, GenerationReference
 from components.models import MODELS
 from components.models.deployable import Deployable, DeployableGenerator
+from components.models.gan import Gan
 from components.models.network import NetworkConfig
 from components.models.spec import ModelKind
 from components.tracking import figures
 from components.tracking.base import LEARNING_CURVES
 from components.training.classifier import TrainConfig
-from components.training.fit import GIB, FitRequest, refuse_mismatch, refuse_small
-from components.training.gan import GanConfig, GanSplit, train_gan
+from components.training.fit import (
+    GIB,
+    FitRequest,
+    OpenData,
+    open_data,
+    refuse_mismatch,
+    refuse_small,
+)
+from components.training.gan import GanConfig, GanResult, GanSplit, train_gan
 from components.training.launch import fit_together
 from components.training.precision import pick_device
 from components.training.reporting import Reporter
@@ -97,15 +105,43 @@ def learn(recipe: Recipe, directory: Path, folder: Path, reporter: Reporter) -> 
     )
 
 
-def _learn_supervised(recipe: Recipe, directory: Path, folder: Path, reporter: Reporter) -> Learned:
-    request = FitRequest(
+class Trainee:
+    """Trains one recipe after the other on the same data, which are opened once.
+
+    Args:
+        directory: Prepared data.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._data: OpenData | None = None
+        self._gan_data: GanData | None = None
+
+    def advance(self, recipe: Recipe, folder: Path, until: int, reporter: Reporter) -> None:
+        """Train to epoch `until`, from the checkpoints in `folder`; raises what `learn` does."""
+        if recipe.kind.gan:
+            self._gan_data = self._gan_data or open_gan_data(recipe, self._directory)
+            _fit_gan(recipe, self._gan_data, folder, reporter, until)
+            return
+        request = _request(recipe, self._directory, folder, until)
+        if self._data is None:
+            self._data = open_data(request)
+        fit_together(request, reporter, self._data)
+
+
+def _request(recipe: Recipe, directory: Path, folder: Path, until: int | None = None) -> FitRequest:
+    return FitRequest(
         directory=directory,
         model=recipe.model,
         network=recipe.network,
         training=recipe.training,
         folder=folder,
+        until=until,
     )
-    fitted = fit_together(request, reporter)
+
+
+def _learn_supervised(recipe: Recipe, directory: Path, folder: Path, reporter: Reporter) -> Learned:
+    fitted = fit_together(_request(recipe, directory, folder), reporter)
     result, net = fitted.result, fitted.net.cpu().eval()
     best = result.history[result.best_epoch - 1]
     summary = {
@@ -126,20 +162,48 @@ def _learn_supervised(recipe: Recipe, directory: Path, folder: Path, reporter: R
     return Learned(Deployable(net, card.mean, card.std).eval(), example, summary, pictures)
 
 
-def _learn_gan(recipe: Recipe, directory: Path, folder: Path, reporter: Reporter) -> Learned:
+@dataclass(frozen=True)
+class GanData:
+    """Prepared data with the real samples to learn from, and the distance from held-out ones."""
+
+    prepared: PreparedDataset | PreparedTensors
+    train: GanSplit
+    distance: Callable[[torch.Tensor], float]
+
+
+def open_gan_data(recipe: Recipe, directory: Path) -> GanData:
+    """Open the data for a GAN.
+
+    Raises:
+        ConfigError: If the model cannot learn from such data.
+        DataError: If the data are damaged or fewer than a batch.
+    """
     spec, prepared, device = MODELS.get(recipe.model), load(directory), pick_device()
-    config = recipe.gan
     refuse_mismatch(recipe.model, spec, prepared)
-    refuse_small(prepared, config)
-    torch.manual_seed(config.seed)
+    refuse_small(prepared, recipe.gan)
+    train = _real(prepared, Split.TRAIN, device, recipe.gan)
+    held_out = _real(prepared, Split.VALIDATION, device, recipe.gan)
+    return GanData(prepared, train, _distance(held_out))
+
+
+def _fit_gan(
+    recipe: Recipe, data: GanData, folder: Path, reporter: Reporter, until: int | None = None
+) -> tuple[Gan, GanResult]:
+    prepared = data.prepared
+    torch.manual_seed(recipe.gan.seed)
     drawn = isinstance(prepared, PreparedDataset)
     size = prepared.card.image_shape if drawn else prepared.card.feature_width  # type: ignore[union-attr]
-    gan = recipe.network.build(spec, size)
+    gan = recipe.network.build(MODELS.get(recipe.model), size)
     for network in (gan.generator, gan.discriminator):
-        network.to(device)
-    train = _real(prepared, Split.TRAIN, device, config)
-    distance = _distance(_real(prepared, Split.VALIDATION, device, config))
-    result = train_gan(gan, train, distance, config, folder, reporter)
+        network.to(data.train.device)
+    result = train_gan(gan, data.train, data.distance, recipe.gan, folder, reporter, until)
+    return gan, result
+
+
+def _learn_gan(recipe: Recipe, directory: Path, folder: Path, reporter: Reporter) -> Learned:
+    data, config = open_gan_data(recipe, directory), recipe.gan
+    gan, result = _fit_gan(recipe, data, folder, reporter)
+    drawn = isinstance(data.prepared, PreparedDataset)
     generator = gan.generator.cpu().eval()
     latents = torch.randn(
         EXAMPLES, gan.latent_dim, generator=torch.Generator().manual_seed(config.seed)

@@ -137,7 +137,22 @@ def _open_run(
     print_: str,
     unfinished: TrackedRun | None,
 ) -> TrackedRun:
-    tags = {
+    spec = RunSpec(
+        experiment=data.name,
+        name=f"{recipe.model}-{print_[:8]}",
+        fingerprint=print_,
+        params={"dataset": data.name, **recipe.params()},
+        tags=run_tags(context, data, recipe),
+        dataset=dataset_input(data),
+    )
+    if unfinished:
+        return context.tracker.resume(unfinished.run_id, spec)
+    return context.tracker.start(spec)
+
+
+def run_tags(context: JobContext, data: DatasetVersion, recipe: Recipe) -> dict[str, str]:
+    """What a run of this recipe on these data is tagged with."""
+    return {
         **context.tags(),
         Tag.DATASET: data.name,
         Tag.DATASET_VERSION: data.version,
@@ -148,18 +163,12 @@ def _open_run(
         Tag.SEED: str(recipe.config.seed),
         Tag.DEVICE: describe_device(pick_device()),
     }
+
+
+def dataset_input(data: DatasetVersion) -> DatasetInput:
+    """The dataset as the tracker shows it."""
     counts = {str(split): count for split, count in data.counts.items()}
-    spec = RunSpec(
-        experiment=data.name,
-        name=f"{recipe.model}-{print_[:8]}",
-        fingerprint=print_,
-        params={"dataset": data.name, **recipe.params()},
-        tags=tags,
-        dataset=DatasetInput(data.name, data.version, data.source, counts),
-    )
-    if unfinished:
-        return context.tracker.resume(unfinished.run_id, spec)
-    return context.tracker.start(spec)
+    return DatasetInput(data.name, data.version, data.source, counts)
 
 
 class _TrackingReporter:

@@ -26,6 +26,13 @@ CALIBRATION = "calibration.png"
 CONFUSION_MATRIX = "confusion_matrix.png"
 WORST_MISTAKES = "worst_mistakes.png"
 DATASETS_EXPERIMENT = "datasets"
+SWEEPS_EXPERIMENT = "sweeps"
+STUDY_PAGE = "study.html"
+TRIAL_CURVES = "trial_curves.png"
+INCUMBENT = "incumbent.png"
+PARALLEL_COORDINATES = "parallel_coordinates.png"
+IMPORTANCE = "importance.png"
+TRIAL_LOG = "trials.jsonl"
 DATA_CARD = "card.md"
 CONTACT_SHEET = "contact_sheet.png"
 
@@ -50,6 +57,9 @@ class Tag(StrEnum):
     CLOSED = PREFIX + "closed"
     DECISION = PREFIX + "decision"
     LEDGER = PREFIX + "ledger"
+    STUDY = PREFIX + "study"
+    TRIAL = PREFIX + "trial"
+    TRIAL_STATUS = PREFIX + "trial_status"
 
 
 class RunStatus(StrEnum):
@@ -92,7 +102,11 @@ class DatasetInput:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """What a run is started with, and completed with when it is resumed."""
+    """What a run is started with, and completed with when it is resumed.
+
+    Attributes:
+        parent: Id of the run below which a UI shows this one.
+    """
 
     experiment: str
     name: str
@@ -100,6 +114,7 @@ class RunSpec:
     params: Mapping[str, object]
     tags: Mapping[str, str]
     dataset: DatasetInput
+    parent: str | None = None
 
     def flat_params(self) -> dict[str, str]:
         """The parameters under one name each, as text."""
@@ -179,6 +194,9 @@ class Tracker(Protocol):
 
     def get(self, run_id: str) -> TrackedRun:
         """The run with its latest metrics."""
+
+    def children(self, run_id: str, experiment: str) -> list[TrackedRun]:
+        """All runs below a run of that experiment."""
 
     def running(self) -> list[TrackedRun]:
         """All of Nightforge's runs whose state is RUNNING."""

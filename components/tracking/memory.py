@@ -25,6 +25,7 @@ class MemoryTracker:
         self._ids = itertools.count(1)
         self._runs: dict[str, TrackedRun] = {}
         self._experiments: dict[str, str] = {}
+        self._parents: dict[str, str | None] = {}
         self._steps: dict[tuple[str, str], int] = {}
         self.images: dict[tuple[str, str, int], UInt8Array] = {}
         self.artifacts: dict[tuple[str, str], str | Figure] = {}
@@ -48,6 +49,7 @@ class MemoryTracker:
         tags = {**spec.tags, Tag.FINGERPRINT: spec.fingerprint}
         run = TrackedRun(run_id, spec.name, RunStatus.RUNNING, f"memory://{run_id}", tags)
         self._runs[run_id], self._experiments[run_id] = run, spec.experiment
+        self._parents[run_id] = spec.parent
         return self._complete(run, spec)
 
     def resume(self, run_id: str, spec: RunSpec) -> TrackedRun:
@@ -112,6 +114,11 @@ class MemoryTracker:
         if run_id not in self._runs:
             raise _missing(f"run {run_id}", "a known run")
         return self._runs[run_id]
+
+    def children(self, run_id: str, experiment: str) -> list[TrackedRun]:
+        """See `Tracker`."""
+        found = [child for child, parent in self._parents.items() if parent == run_id]
+        return [self.get(child) for child in found if self._experiments[child] == experiment]
 
     def running(self) -> list[TrackedRun]:
         """See `Tracker`."""

@@ -46,6 +46,7 @@ from components.tracking.base import (
 PACKAGES = ("torch", "numpy", "mlflow", "prefect", "dvc")
 SYSTEM_METRICS_SECONDS = 5.0
 FIGURE_DPI = 110
+PARENT = "mlflow.parentRunId"
 
 # MLflow says so of a server that is out of reach or in trouble; every other code is an answer.
 PASSING_TROUBLE = frozenset(
@@ -224,6 +225,21 @@ class MlflowTracker:
         return self._tracked(self._client.get_run(run_id))
 
     @translated
+    def children(self, run_id: str, experiment: str) -> list[TrackedRun]:
+        """See `Tracker`."""
+        found = self._client.get_experiment_by_name(experiment)
+        if found is None:
+            return []
+        chosen, token, runs = f"tags.`{PARENT}` = '{run_id}'", None, list[Run]()
+        while token != "":
+            page_ = self._client.search_runs(
+                [found.experiment_id], chosen, max_results=1000, page_token=token
+            )
+            runs += page_
+            token = page_.token or ""
+        return [self._tracked(run) for run in runs]
+
+    @translated
     def running(self) -> list[TrackedRun]:
         """See `Tracker`."""
         experiments = [e.experiment_id for e in self._client.search_experiments()]
@@ -267,6 +283,8 @@ def _tags(spec: RunSpec) -> dict[str, str]:
         # Seen by the server before anything else, so that a run killed at once has its name.
         "mlflow.runName": spec.name,
     }
+    if spec.parent:
+        tags[PARENT] = spec.parent
     return {str(name): value for name, value in tags.items()}
 
 

@@ -91,6 +91,7 @@ def train_classifier(
     reporter: Reporter,
     objective: Objective = CLASSIFICATION,
     group: Group = SOLO,
+    until: int | None = None,
 ) -> TrainResult:
     """Train `model` in place; it ends with the weights of the best validation epoch.
 
@@ -103,6 +104,7 @@ def train_classifier(
         reporter: Told of every epoch; after a resume, of the earlier ones again.
         objective: Loss and hits; `objective.REGRESSION` makes it a regressor.
         group: Processes that share every batch.
+        until: Pause after so many epochs; the same call with more goes on from there.
 
     Raises:
         NonFiniteLossError: If a loss is not finite; the last good epoch's checkpoint stays.
@@ -127,7 +129,7 @@ def train_classifier(
     loop = _Loop(model, config, objective, optimizer, schedule, group, session)
 
     def work() -> None:
-        for epoch in session.epochs(config, reporter):
+        for epoch in session.epochs(config, reporter, until):
             with explained(config.batch_size, lambda size: loop.attempt(train, size)):
                 metrics = loop.run(epoch, train, validation, steps)
             accuracy = metrics.validation_accuracy

@@ -46,6 +46,7 @@ class FitRequest(BaseModel):
         directory: Prepared data.
         model: A classifier or regressor of the catalog.
         folder: Keeps the checkpoints; None keeps nothing.
+        until: Pause after so many epochs; None trains to the end.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +56,7 @@ class FitRequest(BaseModel):
     network: NetworkConfig = NetworkConfig()
     training: TrainConfig = TrainConfig()
     folder: Path | None = None
+    until: int | None = None
 
 
 @dataclass(frozen=True)
@@ -66,30 +68,65 @@ class Fitted:
     result: TrainResult
 
 
-def fit(request: FitRequest, reporter: Reporter, group: Group = SOLO) -> Fitted:
-    """Open the data, build the network from the seed, train it.
+@dataclass(frozen=True)
+class OpenData:
+    """Prepared data with the two splits that training needs, on the device."""
+
+    prepared: PreparedDataset | PreparedTensors
+    train: TrainingSplit
+    validation: TrainingSplit
+
+
+def open_data(request: FitRequest) -> OpenData:
+    """Open what the request names.
+
+    Raises:
+        ConfigError: If the model cannot learn from such data.
+        DataError: If the data are damaged or fewer than a batch.
+    """
+    spec, prepared, device = MODELS.get(request.model), load(request.directory), pick_device()
+    refuse_mismatch(request.model, spec, prepared)
+    refuse_small(prepared, request.training)
+    train, validation = (
+        _open(prepared, split, device, request.training)
+        for split in (Split.TRAIN, Split.VALIDATION)
+    )
+    return OpenData(prepared, train, validation)
+
+
+def fit(
+    request: FitRequest,
+    reporter: Reporter,
+    group: Group = SOLO,
+    data: OpenData | None = None,
+) -> Fitted:
+    """Open the data unless they are given, build the network from the seed, train it.
 
     Raises:
         ConfigError: If the model cannot learn from such data.
         DataError: If the data are damaged or fewer than a batch.
         TrainingError: If training cannot go on.
     """
-    spec, prepared, device = MODELS.get(request.model), load(request.directory), pick_device()
-    config = request.training
-    refuse_mismatch(request.model, spec, prepared)
-    refuse_small(prepared, config)
+    spec, config = MODELS.get(request.model), request.training
+    data = data or open_data(request)
+    prepared = data.prepared
     torch.manual_seed(config.seed)
     if isinstance(prepared, PreparedTensors):
         sizes: tuple[object, ...] = (prepared.card.feature_width, prepared.card.target_width)
     else:
         sizes = (prepared.card.image_shape, len(prepared.card.class_names))
-    net: nn.Module = request.network.build(spec, *sizes).to(device)
-    train, validation = (
-        _open(prepared, split, device, config) for split in (Split.TRAIN, Split.VALIDATION)
-    )
+    net: nn.Module = request.network.build(spec, *sizes).to(data.train.device)
     objective = REGRESSION if spec.kind is ModelKind.REGRESSOR else CLASSIFICATION
     result = train_classifier(
-        net, train, validation, config, request.folder, reporter, objective, group
+        net,
+        data.train,
+        data.validation,
+        config,
+        request.folder,
+        reporter,
+        objective,
+        group,
+        request.until,
     )
     return Fitted(net, prepared, result)
 
@@ -174,8 +211,7 @@ def main(path: Path) -> None:
         try:
             fit(request, SilentReporter() if group.rank else _PrintingReporter(), group)
         except NightforgeError as error:
-            said = [type(error).__name__, error.subject, error.got, error.wanted, error.remedy]
-            _tell(ERROR_LINE + json.dumps(said))
+            _tell(ERROR_LINE + json.dumps(error.words))
             raise
 
 

@@ -80,6 +80,7 @@ def train_gan(
     config: GanConfig,
     folder: Path | None,
     reporter: Reporter,
+    until: int | None = None,
 ) -> GanResult:
     """Train the pair in place (Goodfellow et al., 2014, with the non-saturating generator loss).
 
@@ -94,6 +95,7 @@ def train_gan(
         config: All tunable numbers.
         folder: Keeps the checkpoints; a run found there goes on. None keeps nothing.
         reporter: Told of every epoch, and shown samples from the same latents.
+        until: Pause after so many epochs; the same call with more goes on from there.
 
     Raises:
         NonFiniteLossError: If a loss is not finite; the last good epoch's checkpoint stays.
@@ -105,7 +107,7 @@ def train_gan(
     session = Session(folder, loop.parts(), GanMetrics, device)
 
     def work() -> None:
-        for epoch in session.epochs(config, reporter):
+        for epoch in session.epochs(config, reporter, until):
             with explained(config.batch_size, loop.attempt):
                 metrics = loop.run(epoch, session, distance)
             if loop.samples.ndim == 4:  # before the checkpoint: shown twice rather than never

@@ -12,19 +12,19 @@ from pathlib import Path
 
 import torch
 
-from components import errors
-from components.errors import ConfigError, NightforgeError, TrainingError
-from components.training.fit import EPOCH_LINE, ERROR_LINE, FitRequest, Fitted, fit
+from components.errors import ConfigError, TrainingError, rebuilt
+from components.training.fit import EPOCH_LINE, ERROR_LINE, FitRequest, Fitted, OpenData, fit
 from components.training.reporting import EpochMetrics, Reporter
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def fit_together(request: FitRequest, reporter: Reporter) -> Fitted:
+def fit_together(request: FitRequest, reporter: Reporter, data: OpenData | None = None) -> Fitted:
     """Train with `training.processes` processes, here if it is one.
 
     With several, torchrun starts them (one for each GPU; on a CPU they share the cores); the
-    result is then read back from the checkpoints in `request.folder`.
+    result is then read back from the checkpoints in `request.folder`. `data` saves opening them
+    again where one process trains.
 
     Raises:
         ConfigError: If there are fewer GPUs than processes.
@@ -35,7 +35,7 @@ def fit_together(request: FitRequest, reporter: Reporter) -> Fitted:
     if count > 1:
         _refuse_missing_gpus(count)
         _run(request, reporter)
-    return fit(request, reporter)
+    return fit(request, reporter, data=data)
 
 
 def _refuse_missing_gpus(count: int) -> None:
@@ -73,7 +73,7 @@ def _run(request: FitRequest, reporter: Reporter) -> None:
                     values, epochs = json.loads(line.removeprefix(EPOCH_LINE))
                     reporter.on_epoch(_metrics(values), epochs)
                 elif line.startswith(ERROR_LINE):
-                    failure = failure or _rebuilt(line.removeprefix(ERROR_LINE))
+                    failure = failure or rebuilt(json.loads(line.removeprefix(ERROR_LINE)))
                 else:
                     said = line if line.strip() else said
         except BaseException:
@@ -91,10 +91,3 @@ def _run(request: FitRequest, reporter: Reporter) -> None:
 def _metrics(values: dict[str, float]) -> EpochMetrics:
     known = {field.name: values.get(field.name) for field in fields(EpochMetrics)}
     return EpochMetrics(**known)  # type: ignore[arg-type]
-
-
-def _rebuilt(said: str) -> NightforgeError:
-    """The error that a process raised."""
-    kind, subject, got, wanted, remedy = json.loads(said)
-    error: NightforgeError = getattr(errors, kind)(subject, got=got, wanted=wanted, remedy=remedy)
-    return error

@@ -153,11 +153,21 @@ class Session(Generic[E]):
         weights: Weights = self._best["weights"]
         return weights
 
-    def epochs(self, config: LoopConfig, reporter: Reporter) -> Iterator[int]:
-        """The numbers of the epochs that are still to be trained; the earlier ones are told."""
+    def epochs(
+        self, config: LoopConfig, reporter: Reporter, until: int | None = None
+    ) -> Iterator[int]:
+        """The numbers of the epochs that are still to be trained; the earlier ones are told.
+
+        Args:
+            config: Says when training is over.
+            reporter: Told of each epoch.
+            until: Pause after so many epochs, if training is not over before; the schedules are
+                still those of the whole training.
+        """
         for metrics in self.history:
             reporter.on_epoch(metrics, config.epochs)
-        while not self._group.agreed(self._over(config)):
+        last = config.epochs if until is None else until
+        while len(self.history) < last and not self._group.agreed(self._over(config)):
             yield len(self.history) + 1
             reporter.on_epoch(self.history[-1], config.epochs)
 

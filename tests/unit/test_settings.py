@@ -24,6 +24,7 @@ def test_every_field_can_be_set(tmp_path: Path) -> None:
         "params_file": str(tmp_path / "params.yaml"),
         "data_dir": str(tmp_path / "data"),
         "remote": "s3://bucket/prefix",
+        "sweep_runner": "dask",
         "s3_endpoint": "http://127.0.0.1:9000",
         "s3_region": "eu-central-1",
         "mlflow_uri": "http://127.0.0.1:2",

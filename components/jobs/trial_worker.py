@@ -1,0 +1,45 @@
+"""A worker process of a sweep, told on standard input where its coordinator is.
+
+It imports torch and opens the data once, then trains segment after segment. It says READY on
+standard output once it can, and ends with 0 at the end of the study.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import torch
+
+from components.errors import CheckpointError, DataError, NightforgeError
+from components.jobs.trials import TrialEnded, TrialSetup, TrialTrainer
+from components.tuning.coordinator import Address, Worker
+
+READY = "ready"
+
+
+def main() -> None:
+    """Work until the study is over."""
+    told = json.loads(sys.stdin.readline())
+    torch.set_num_threads(told["threads"])
+    worker = Worker(Address(**told["address"]))
+    trainer = TrialTrainer(TrialSetup.model_validate(worker.setup))
+    os.write(1, f"{READY}\n".encode())
+    while segment := worker.claim():
+        try:
+            trainer.train(segment, worker)
+        except TrialEnded:
+            continue
+        except (CheckpointError, DataError) as error:  # so it would be for every trial
+            worker.fatal(error)
+        except NightforgeError as error:
+            worker.failed(str(error))
+        except Exception as error:
+            worker.failed(f"{type(error).__name__}: {error}")
+        else:
+            worker.done()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Search for better hyperparameters, then hand the best trial to the gate."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+
+from components.jobs.learners import Recipe
+from components.jobs.studies import MetricName, SchedulerName, SearcherName, SweepConfig
+from components.jobs.sweep import OpenStudy, StudyOutcome, open_study
+from components.models.network import NetworkConfig
+from components.models.spec import ModelKind
+from components.training.classifier import TrainConfig
+from components.training.gan import GanConfig
+from components.tuning.coordinator import Coordinator
+from components.tuning.scheduler import Resources
+from components.tuning.space import Config, Distribution
+from components.tuning.study import Limits
+from components.versioning.versions import DatasetVersion
+from flows import tasks
+from flows.forms import DatasetName, ModelName, ModeName, Workers
+from flows.promote import promote_if_better
+from flows.reports import reporting
+from flows.summary import describe_data, describe_study, describe_training, trial_rows
+from flows.task_runners import own_address, task_runner
+
+SHOW_SECONDS = 2.0
+
+
+@flow(name="sweep", flow_run_name="sweep {study}: {model} on {dataset}")
+def sweep(
+    study: str = "first",
+    dataset: DatasetName = "fashion_mnist",
+    model: ModelName = "lenet",
+    scheduler: SchedulerName = "asha",
+    searcher: SearcherName = "random",
+    space: dict[str, Distribution] = {},  # noqa: B006 - never changed
+    points: list[Config] = [],  # noqa: B006 - never changed
+    metric: MetricName = "auto",
+    mode: ModeName = "auto",
+    resources: Resources = Resources(),  # noqa: B008 - frozen
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    workers: Workers = 2,
+    seed: int = 0,
+    warm_start: str = "",
+    gate: bool = True,
+    training: TrainConfig = TrainConfig(),  # noqa: B008 - frozen
+    gan: GanConfig = GanConfig(),  # noqa: B008 - frozen
+    network: NetworkConfig = NetworkConfig(),  # noqa: B008 - frozen
+) -> None:
+    """Run a study of hyperparameters, or take it up where it stopped.
+
+    The best trial is trained to the end from its checkpoint. A classifier of images then goes to
+    the gate, like a candidate of the nightly flow.
+
+    Args:
+        study: Its name; the same name continues it, with the same base and space.
+        dataset: Which dataset to use.
+        model: Which network to train.
+        scheduler: Which trials get more epochs. fifo: all of them.
+        searcher: Where new configurations come from.
+        space: Fields of the training section (or network.mlp.dropout and the like) with their
+            distributions, such as {"lr": {"distribution": "log_uniform", "low": 0.01, "high": 1}}.
+        points: Configurations that are tried first, such as [{"lr": 0.1}].
+        metric: What is compared; auto is accuracy, loss or kernel distance on the validation
+            split, as the model has it.
+        mode: Whether more or less of it is better.
+        resources: Epochs: the first rung, the last one, and the share that advances.
+        limits: When the study ends.
+        workers: Trials at the same time.
+        seed: Of the searcher; the same seed proposes the same trials.
+        warm_start: An earlier study whose best configurations are tried first.
+        gate: Train the best trial to the end, and promote it if it is better than the champion.
+        training: How classifiers and linear are trained, where the space does not say.
+        gan: How GANs are trained, where the space does not say.
+        network: Sizes and options of networks; each model reads its own section.
+    """
+    with reporting("sweep", tasks.settings()) as run:
+        run.step("self_check", tasks.self_check)
+        data = run.step("data", tasks.refresh_data, dataset)
+        describe_data(run.report, data)
+
+        recipe = Recipe(model=model, training=training, gan=gan, network=network)
+        config = SweepConfig(
+            searcher=searcher,
+            scheduler=scheduler,
+            space=space,
+            points=tuple(points),
+            metric=metric,
+            mode=mode,
+            resources=resources,
+            limits=limits,
+            workers=workers,
+            seed=seed,
+            warm_start=warm_start,
+        )
+        found = run.step("trials", _search, study, data.dataset, recipe, config)
+        describe_study(run.report, found, tasks.context().tracker)
+        if not gate:
+            return
+        trained = run.step("train", tasks.train, data.dataset, found.recipe, False)
+        if recipe.kind is ModelKind.CLASSIFIER:
+            promote_if_better(run, trained, data.dataset)
+        else:
+            describe_training(run.report, trained.run, tasks.context().tracker)
+
+
+def _search(name: str, data: DatasetVersion, recipe: Recipe, config: SweepConfig) -> StudyOutcome:
+    context = tasks.context()
+    with open_study(context, name, data, recipe, config) as study:
+        finished = study.tuner.over
+        if not finished:
+            _work(study, config.workers, context.settings.sweep_runner)
+        outcome = study.close(skipped=finished)
+    create_table_artifact(
+        trial_rows(outcome.study, outcome.trials),
+        key="sweep-trials",
+        description=f"Study {name}: all trials, the best first",
+    )
+    return outcome
+
+
+def _work(study: OpenStudy, workers: int, runner_name: str) -> None:
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    progress = tasks.SweepProgress(study.tuner)
+    setup: dict[str, Any] = study.setup.model_dump(mode="json")
+    # The coordinator is left first: its workers go, and the runner need not wait for them.
+    with (
+        task_runner(runner_name, workers) as runner,
+        Coordinator(study.tuner, setup, study.changed, own_address(runner_name)) as coordinator,
+    ):
+        futures = [
+            runner.submit(
+                tasks.work,
+                {"address": coordinator.address, "threads": threads, "number": number},
+            )
+            for number in range(workers)
+        ]
+        for future in futures:
+            while True:
+                progress.show()
+                try:
+                    future.result(timeout=SHOW_SECONDS)
+                    break
+                except TimeoutError:
+                    continue
+        progress.show()
+        if coordinator.failure:
+            raise coordinator.failure
