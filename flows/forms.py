@@ -12,6 +12,7 @@ from pydantic import Field
 from components.datasets import DATASETS
 from components.models import MODELS
 from components.models.spec import ModelKind
+from components.tuning import SCHEDULERS, SEARCHERS
 
 _IMAGES = [name for name in DATASETS if DATASETS.get(name).images]
 _CLASSIFIERS = [name for name in MODELS if MODELS.get(name).kind is ModelKind.CLASSIFIER]
@@ -20,6 +21,8 @@ _CLASSIFIERS = [name for name in MODELS if MODELS.get(name).kind is ModelKind.CL
 DatasetName = Annotated[str, Field(json_schema_extra={"enum": list(DATASETS)})]
 ImageDatasetName = Annotated[str, Field(json_schema_extra={"enum": _IMAGES})]
 ModelName = Annotated[str, Field(json_schema_extra={"enum": list(MODELS)})]
+SearcherName = Annotated[str, Field(json_schema_extra={"enum": list(SEARCHERS)})]
+SchedulerName = Annotated[str, Field(json_schema_extra={"enum": list(SCHEDULERS)})]
 Workers = Annotated[int, Field(ge=1, le=1024)]
 ModeName = Literal["auto", "max", "min"]
 ClassifierName = Annotated[str, Field(json_schema_extra={"enum": _CLASSIFIERS})]

@@ -66,24 +66,28 @@ def describe_data(report: RunReport, outcome: DataOutcome) -> None:
 
 def describe_training(report: RunReport, run: TrackedRun, tracker: Tracker) -> None:
     """Where to see the run, how it learned, and its final numbers."""
+    _show_run(report, run, tracker)
+    report.metrics |= {name: run.metrics[name] for name in FINAL if name in run.metrics}
+
+
+def _show_run(report: RunReport, run: TrackedRun, tracker: Tracker) -> None:
     report.links["MLflow run"] = run.url
-    report.metrics = {name: run.metrics[name] for name in FINAL if name in run.metrics}
     report.pictures["learning curves"] = tracker.artifact_url(run.run_id, LEARNING_CURVES)
 
 
 def describe_candidate(report: RunReport, run: TrackedRun, tracker: Tracker) -> None:
     """The headline metrics, pictures, and where to see the rest."""
-    describe_training(report, run, tracker)
+    _show_run(report, run, tracker)
     report.pictures["confusion matrix"] = tracker.artifact_url(run.run_id, CONFUSION_MATRIX)
     report.pictures["worst mistakes"] = tracker.artifact_url(run.run_id, WORST_MISTAKES)
-    report.metrics = headline(run)
+    report.metrics |= headline(run)
 
 
 def describe_study(report: RunReport, outcome: StudyOutcome, tracker: Tracker) -> None:
     """What the study found, its pictures, and where every trial can be seen."""
     report.links["MLflow study"] = outcome.run.url
-    report.links["every trial"] = tracker.artifact_url(outcome.run.run_id, STUDY_PAGE)
-    report.metrics = study_numbers(outcome)
+    report.links["every trial"] = tracker.artifact_page(outcome.run, STUDY_PAGE)
+    report.metrics |= study_numbers(outcome)
     report.pictures["best so far"] = tracker.artifact_url(outcome.run.run_id, INCUMBENT)
     report.pictures["every trial"] = tracker.artifact_url(outcome.run.run_id, TRIAL_CURVES)
 

@@ -9,7 +9,7 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from components.jobs.learners import Recipe
-from components.jobs.studies import MetricName, SchedulerName, SearcherName, SweepConfig
+from components.jobs.studies import MetricName, SweepConfig
 from components.jobs.sweep import OpenStudy, StudyOutcome, open_study
 from components.models.network import NetworkConfig
 from components.models.spec import ModelKind
@@ -21,7 +21,7 @@ from components.tuning.space import Config, Distribution
 from components.tuning.study import Limits
 from components.versioning.versions import DatasetVersion
 from flows import tasks
-from flows.forms import DatasetName, ModelName, ModeName, Workers
+from flows.forms import DatasetName, ModelName, ModeName, SchedulerName, SearcherName, Workers
 from flows.promote import promote_if_better
 from flows.reports import reporting
 from flows.summary import describe_data, describe_study, describe_training, trial_rows

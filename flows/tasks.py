@@ -121,17 +121,14 @@ class SweepProgress:
 def progress_of(tuner: Tuner) -> tuple[float, str]:
     """Percent of the study's nearest limit, and one line for a person."""
     trials, study = list(tuner.trials.values()), tuner.study
-    waiting = (TrialStatus.RUNNING, TrialStatus.PAUSED)
-    ended = sum(trial.status not in waiting for trial in trials)
     failed = sum(trial.status is TrialStatus.FAILED for trial in trials)
     epochs = sum(len(trial.curve) for trial in trials)
     limits = study.limits
-    shares = [ended / limits.trials]
+    shares = [1.0 if tuner.over else (len(trials) - tuner.running) / limits.trials]
     shares += [tuner.now / 60 / limits.minutes] if limits.minutes else []
     shares += [epochs / limits.epochs] if limits.epochs else []
-    text = f"{study.name}: {len(trials)} of {limits.trials} trials begun, {ended} ended"
-    text += f" ({failed} failed)" if failed else ""
-    text += f", {epochs} epochs"
+    text = f"{study.name}: {len(trials)} of {limits.trials} trials begun, {epochs} epochs"
+    text += f", {failed} failed" if failed else ""
     best = tuner.best
     if best:
         words = ", ".join(f"{name} {short(value)}" for name, value in best.config.items())

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from components.errors import ConfigError
 
 SECONDS = "seconds: "
-PACKAGES = ("torch", "torchvision", "numpy", "d2l")
+PACKAGES = ("torch", "torchvision", "numpy", "d2l", "optuna", "ray")
 
 
 class Side(BaseModel):

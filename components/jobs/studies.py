@@ -24,8 +24,6 @@ from components.versioning.versions import DatasetVersion
 
 LOG = "trials.jsonl"
 AUTO = "auto"
-SearcherName = Literal["random", "grid", "tpe", "gp"]
-SchedulerName = Literal["fifo", "successive_halving", "asha", "asha_stopping", "hyperband"]
 MetricName = Literal["auto", "validation_accuracy", "validation_loss", "kernel_distance"]
 MODES: Mapping[str, Mode] = {
     "validation_accuracy": "max",
@@ -46,8 +44,8 @@ class SweepConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    searcher: Annotated[SearcherName, Field(description="Proposes configurations")] = "random"
-    scheduler: Annotated[SchedulerName, Field(description="Decides which trials go on")] = "asha"
+    searcher: Annotated[str, Field(description="Proposes configurations")] = "random"
+    scheduler: Annotated[str, Field(description="Decides which trials go on")] = "asha"
     space: Annotated[
         dict[str, Distribution],
         Field(description="Fields of the training (or network.x.y), and where values come from"),

@@ -7,7 +7,7 @@ that no worker waits for the server, and a study taken up again completes what i
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from queue import SimpleQueue
 
@@ -23,7 +23,14 @@ from components.tracking.base import (
 )
 from components.tuning.space import Config
 from components.tuning.study import Study
-from components.tuning.trial import Claimed, EpochDone, Event, TrialStatus
+from components.tuning.trial import (
+    Claimed,
+    EpochDone,
+    Event,
+    SegmentDone,
+    SegmentFailed,
+    TrialStatus,
+)
 from components.tuning.tuner import Tuner
 
 RETRY_SECONDS = 2.0
@@ -148,9 +155,7 @@ class StudyRecorder:
                 if score > self._best:
                     self._best = score
                     self._waiting.put(_Best(event.value, self._epochs, event.at))
-        for number in {
-            event.segment.trial if isinstance(event, Claimed) else event.trial for event in events
-        }:
+        for number in _concerned(events):
             trial = tuner.trials[number]
             if trial.status is not TrialStatus.RUNNING:
                 self._waiting.put(_Ended(number, trial.status, trial.reason))
@@ -233,3 +238,10 @@ class StudyRecorder:
         spec = self._spec.child(self.parent.run_id, number, config)
         self._runs[number] = self._tracker.start(spec).run_id
         self._logged[number] = 0
+
+
+def _concerned(events: Iterable[Event]) -> set[int]:
+    """Trials of which the events tell something that shows."""
+    claimed = {event.segment.trial for event in events if isinstance(event, Claimed)}
+    others = (EpochDone, SegmentDone, SegmentFailed)
+    return claimed | {event.trial for event in events if isinstance(event, others)}

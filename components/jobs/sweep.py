@@ -101,10 +101,9 @@ class OpenStudy:
     def changed(self, tuner: Tuner) -> None:
         """Show what is new, and remove the checkpoints that nobody needs any more."""
         self.recorder.changed(tuner)
-        for trial in tuner.removable():
-            if trial not in self._removed:
-                self._removed.add(trial)
-                shutil.rmtree(trial_folder(self._folder, trial), ignore_errors=True)
+        for trial in tuner.retired - self._removed:
+            self._removed.add(trial)
+            shutil.rmtree(trial_folder(self._folder, trial), ignore_errors=True)
 
     def close(self, *, skipped: bool) -> StudyOutcome:
         """Publish curves, pictures and the page; the outcome of the whole study.

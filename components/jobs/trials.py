@@ -84,7 +84,9 @@ def refuse_unusable(recipe: Recipe, space: SearchSpace) -> None:
 def _extremes(distribution: Distribution) -> list[object]:
     if distribution.distribution == "choice":
         return list(distribution.values)
-    return [distribution.at(0.0), distribution.at(1.0 - 1e-12)]
+    kind = int if distribution.whole else float
+    between = distribution.at(0.382)  # a fraction shows where a whole number is wanted
+    return [*(kind(bound) for bound in distribution.bounds), between]
 
 
 def trial_folder(folder: Path, trial: int) -> Path:

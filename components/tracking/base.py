@@ -175,7 +175,10 @@ class Tracker(Protocol):
         """Read a text artifact back."""
 
     def artifact_url(self, run_id: str, path: str) -> str:
-        """Where a browser finds an artifact."""
+        """Where a browser fetches an artifact."""
+
+    def artifact_page(self, run: TrackedRun, path: str) -> str:
+        """Where the server's own pages show an artifact."""
 
     def log_model(self, run_id: str, model: nn.Module, example: npt.NDArray[np.float32]) -> None:
         """Store `model` with signature and input example, in a format without pickle.

@@ -97,6 +97,10 @@ class MemoryTracker:
         """See `Tracker`."""
         return f"memory://{run_id}/{path}"
 
+    def artifact_page(self, run: TrackedRun, path: str) -> str:
+        """See `Tracker`."""
+        return f"{run.url}/artifacts/{path}"
+
     def log_model(self, run_id: str, model: nn.Module, example: npt.NDArray[np.float32]) -> None:
         """See `Tracker`."""
         self.models[self.get(run_id).run_id] = copy.deepcopy(model).eval()

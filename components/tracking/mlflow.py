@@ -192,6 +192,11 @@ class MlflowTracker:
         """See `Tracker`."""
         return f"{self._uri}/get-artifact?{urlencode({'path': path, 'run_uuid': run_id})}"
 
+    def artifact_page(self, run: TrackedRun, path: str) -> str:
+        """See `Tracker`."""
+        place, question, view = run.url.partition("?")
+        return f"{place}/artifacts/{path}{question}{view}"
+
     @translated
     def log_model(self, run_id: str, model: nn.Module, example: npt.NDArray[np.float32]) -> None:
         """See `Tracker`."""

@@ -31,6 +31,11 @@ class _Rungs:
     def on_failure(self, trial: int) -> None:
         """See `Scheduler`."""
 
+    def on_retired(self, trial: int) -> None:
+        """See `Scheduler`."""
+        for rung in self._rungs:
+            rung.retired.add(trial)
+
 
 class Asha(_Rungs):
     """The promotion form: trials pause at a rung until they are among its best.

@@ -36,11 +36,13 @@ class Rung:
     Attributes:
         level: Epochs.
         advanced: Trials that were given a segment beyond it.
+        retired: Trials that never will be.
     """
 
     def __init__(self, level: int) -> None:
         self.level = level
         self.advanced: set[int] = set()
+        self.retired: set[int] = set()
         self._ranked: list[tuple[float, int]] = []
         self._scores: dict[int, float] = {}
 
@@ -52,6 +54,11 @@ class Rung:
         self._scores[trial] = score
         insort(self._ranked, (-score, trial))
 
+    @property
+    def able(self) -> int:
+        """How many have advanced, or may."""
+        return sum(t in self.advanced or t not in self.retired for t in self._scores)
+
     def top(self, count: int) -> Iterator[int]:
         """The best `count` trials, best first."""
         for _, trial in self._ranked[:count]:
@@ -62,8 +69,9 @@ class Rung:
         return [trial for _, trial in self._ranked[count:]]
 
     def waiting(self, count: int) -> int | None:
-        """The best of the best `count` that has not advanced, or None."""
-        return next((trial for trial in self.top(count) if trial not in self.advanced), None)
+        """The best of the best `count` that has not advanced and can, or None."""
+        gone = self.advanced | self.retired
+        return next((trial for trial in self.top(count) if trial not in gone), None)
 
     def among_best(self, trial: int, count: int) -> bool:
         """Whether the trial's score is at least that of the one ranked `count` (1 is the best)."""

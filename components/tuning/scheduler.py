@@ -59,6 +59,9 @@ class Scheduler(Protocol):
     def on_failure(self, trial: int) -> None:
         """A trial will not go on."""
 
+    def on_retired(self, trial: int) -> None:
+        """A trial's checkpoint is gone: it is not to be resumed, also if more trials come later."""
+
     def retired(self) -> Collection[int]:
         """Trials with a result that can no longer advance, whatever comes."""
 
@@ -88,6 +91,9 @@ class Fifo:
         return Decision.STOP
 
     def on_failure(self, trial: int) -> None:
+        """See `Scheduler`."""
+
+    def on_retired(self, trial: int) -> None:
         """See `Scheduler`."""
 
     def retired(self) -> Collection[int]:

@@ -73,7 +73,7 @@ class _Bracket:
             return self.full and arrived >= self._started
         if not self._complete(index - 1):
             return False
-        return arrived >= min(self._sizes[index], len(self.rungs[index - 1]))
+        return arrived >= min(self._sizes[index], self.rungs[index - 1].able)
 
 
 class SuccessiveHalving:
@@ -101,8 +101,6 @@ class SuccessiveHalving:
 
     def suggest(self, started: int) -> Start | Resume | None:
         """See `Scheduler`."""
-        if started >= self._trials and self._brackets:
-            self._brackets[-1].close()
         for bracket in self._brackets:
             resume = bracket.next()
             if resume:
@@ -120,6 +118,8 @@ class SuccessiveHalving:
                 self._brackets.append(_Bracket(*self.shape(len(self._brackets))))
             self._of[trial] = self._brackets[bracket]
             self._of[trial].start()
+            if len(self._of) >= self._trials:
+                self._brackets[-1].close()
         home = self._of[trial]
         for rung in home.rungs[: home.index(resource)]:
             rung.advanced.add(trial)
@@ -134,6 +134,11 @@ class SuccessiveHalving:
     def on_failure(self, trial: int) -> None:
         """See `Scheduler`."""
         self._of[trial].fail(trial)
+
+    def on_retired(self, trial: int) -> None:
+        """See `Scheduler`."""
+        for rung in self._of[trial].rungs:
+            rung.retired.add(trial)
 
     def retired(self) -> Collection[int]:
         """See `Scheduler`."""

@@ -110,7 +110,16 @@ class SegmentFailed(_Event):
     reason: str
 
 
-Event = Annotated[Claimed | EpochDone | SegmentDone | SegmentFailed, Field(discriminator="event")]
+class Retired(_Event):
+    """Trials that cannot advance any more: their checkpoints go, and they are never resumed."""
+
+    event: Literal["retired"] = "retired"
+    trials: tuple[int, ...]
+
+
+Event = Annotated[
+    Claimed | EpochDone | SegmentDone | SegmentFailed | Retired, Field(discriminator="event")
+]
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 

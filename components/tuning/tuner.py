@@ -20,6 +20,7 @@ from components.tuning.trial import (
     EpochDone,
     Event,
     Resume,
+    Retired,
     Segment,
     SegmentDone,
     SegmentFailed,
@@ -48,6 +49,7 @@ class Tuner:
     Attributes:
         trials: By number.
         study: With the prior that its log began with.
+        retired: Trials whose checkpoints nobody needs any more.
         trained_twice: Epochs that a worker trained although the log had them already: it told
             other seconds than the first time. A resumed worker only repeats what it once told.
 
@@ -77,6 +79,7 @@ class Tuner:
             study.resources, self._most
         )
         self.trained_twice = 0
+        self.retired: set[int] = set()
         self._open: dict[int, Segment] = {}
         self._held: set[int] = set()
         self._claimed_epochs = 0
@@ -110,12 +113,15 @@ class Tuner:
         """See `Study.best_of`."""
         return self.study.best_of(self.trials.values())
 
-    def removable(self) -> list[int]:
-        """Trials whose checkpoints nobody needs any more."""
+    def _retire(self) -> None:
+        """Write down whose checkpoints nobody needs any more."""
         best = self.best
-        gone = set(self._scheduler.retired())
-        gone |= {t.number for t in self.trials.values() if t.status is TrialStatus.FAILED}
-        return sorted(gone - {best.number if best else -1} - self._open.keys())
+        gone = set(self._scheduler.retired()) - self.retired
+        failed = (t.number for t in self.trials.values() if t.status is TrialStatus.FAILED)
+        gone |= set(failed) - self.retired
+        gone -= {best.number if best else -1} | self._open.keys()
+        if gone:
+            self._tell(Retired(at=self.now, trials=tuple(sorted(gone))))
 
     def claim(self) -> Segment | None:
         """A segment for a worker that has none; None if there is nothing to do just now.
@@ -127,6 +133,7 @@ class Tuner:
             if trial not in self._held:  # its worker was lost, or the study was
                 self._held.add(trial)
                 return segment
+        self._retire()  # here, so that a study taken up again writes the same log
         next_ = self._next()
         if next_ is None:
             return None
@@ -255,6 +262,10 @@ class Tuner:
                 trial = self.trials[event.trial]
                 trial.status, trial.reason = TrialStatus.FAILED, event.reason
                 self._scheduler.on_failure(event.trial)
+            case Retired():
+                self.retired.update(event.trials)
+                for number in event.trials:
+                    self._scheduler.on_retired(number)
             case _:
                 assert_never(event)
 

@@ -174,11 +174,18 @@ def test_what_is_said_to_be_over_is_never_taken_up_again(name: str, workers: int
     tuner = Tuner(wanted, TrialLog(None, wanted.header()), clock=backend.clock)
     gone: dict[int, int] = {}
     for _ in backend.steps(tuner):
-        for trial in tuner.removable():
+        for trial in tuner.retired:
             gone.setdefault(trial, tuner.trials[trial].segments)
     assert gone
-    assert all(tuner.trials[trial].segments == count for trial, count in gone.items())
-    assert tuner.best.number not in tuner.removable()
+    more = study(scheduler=name, limits={"trials": 90})
+    log = TrialLog(None, wanted.header())
+    log.events = list(tuner.events)
+    later, _ = simulate(more, workers, log=log)
+    assert later.over
+    assert len(later.trials) == 90
+    for known in (tuner, later):
+        assert all(known.trials[trial].segments == count for trial, count in gone.items())
+        assert known.best.number not in known.retired
 
 
 @every_scheduler

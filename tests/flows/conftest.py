@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -69,6 +70,17 @@ class Installation:
         text = (self.home / "reports" / "latest.json").read_text("utf-8")
         report: dict[str, object] = json.loads(text)
         return report
+
+    def flow_process(self) -> psutil.Process:
+        """The process of the one running flow."""
+        [found] = [
+            process
+            for process in psutil.process_iter(["cmdline"])
+            if "flow_engine" in " ".join(process.info["cmdline"] or ())
+            or "prefect.engine" in " ".join(process.info["cmdline"] or ())
+            if process.environ().get("NIGHTFORGE_HOME") == str(self.home)
+        ]
+        return found
 
     def addresses(self) -> dict[str, str]:
         state = json.loads((self.home / "run" / "services.json").read_text("utf-8"))

@@ -225,18 +225,6 @@ def long_training(servers: Installation) -> Iterator[Any]:
     following.stdout.close()
 
 
-def flow_process(servers: Installation) -> psutil.Process:
-    """The process of the one running flow."""
-    [found] = [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if "flow_engine" in " ".join(process.info["cmdline"] or ())
-        or "prefect.engine" in " ".join(process.info["cmdline"] or ())
-        if process.environ().get("NIGHTFORGE_HOME") == str(servers.home)
-    ]
-    return found
-
-
 def unfinished(client: MlflowClient) -> list[Any]:
     experiment = client.get_experiment_by_name("fashion_mnist_sample")
     assert experiment is not None
@@ -268,7 +256,7 @@ def test_killed_training_resumes_in_the_same_run(
     servers: Installation,
     mlflow_client: MlflowClient,
 ) -> None:
-    os.kill(flow_process(servers).pid, signal.SIGKILL)
+    os.kill(servers.flow_process().pid, signal.SIGKILL)
     assert long_training.wait(timeout=60) == 1
     [before] = unfinished(mlflow_client)
     printed = servers.ok("run", "train", *LONG)

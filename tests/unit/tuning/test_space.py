@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from components.errors import ConfigError
 from components.tuning.space import Distribution
-from tests.simulated import SPACE, study
+from components.tuning.trial import TrialStatus
+from tests.simulated import SPACE, simulate, study
 
 
 def distribution(kind: str, low: object = None, high: object = None, **more: object):
@@ -82,3 +83,13 @@ def test_epochs_are_varied_by_fifo_alone() -> None:
 def test_an_empty_space_is_refused() -> None:
     with pytest.raises(ConfigError, match="set space"):
         study(space={"fields": {}}).check()
+
+
+def test_under_fifo_a_trial_may_have_a_length_of_its_own() -> None:
+    fields = dict(SPACE.fields) | {"epochs": distribution("integer", 3, 9)}
+    tuner, _ = simulate(study(space={"fields": fields}, scheduler="fifo", limits={"trials": 9}))
+    lengths = {len(trial.curve) for trial in tuner.trials.values()}
+    assert len(lengths) > 1
+    for trial in tuner.trials.values():
+        assert len(trial.curve) == trial.config["epochs"]
+        assert trial.status is TrialStatus.COMPLETED

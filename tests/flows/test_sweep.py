@@ -1,0 +1,253 @@
+"""Sweeps from the terminal: whole, killed, cancelled, and on Dask and Ray."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from mlflow.tracking import MlflowClient
+
+from components.tracking.base import STUDY_PAGE, SWEEPS_EXPERIMENT, TRIAL_LOG, Tag
+from components.tuning.log import read_log
+from components.tuning.trial import EpochDone
+from tests.flows.conftest import ROOT, Installation
+from tests.flows.prefect_api import get, post
+
+pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+BASE = ["dataset=fashion_mnist_sample", "model=softmax", "resources.max_resource=4"]
+
+
+def settings(study: str, *more: str) -> list[str]:
+    return [word for value in (f"study={study}", *BASE, *more) for word in ("--set", value)]
+
+
+@pytest.fixture(scope="module")
+def mlflow_client(servers: Installation) -> MlflowClient:
+    return MlflowClient(servers.addresses()["mlflow"])
+
+
+def study_runs(client: MlflowClient, study: str) -> tuple[Any, list[Any]]:
+    """The parent run of a study, and its children."""
+    found = client.get_experiment_by_name(SWEEPS_EXPERIMENT)
+    assert found is not None
+    runs = client.search_runs([found.experiment_id], f"tags.`{Tag.STUDY}` = '{study}'")
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert len(parents) == 1
+    children = [run for run in runs if run.data.tags.get("mlflow.parentRunId")]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} <= {parents[0].info.run_id}
+    return parents[0], children
+
+
+def log_path(servers: Installation, study: str) -> Path:
+    return servers.home / "studies" / study / "trials.jsonl"
+
+
+def await_epochs(servers: Installation, study: str, count: int) -> None:
+    path = log_path(servers, study)
+    while not path.exists() or path.read_bytes().count(b'"epoch",') < count:
+        time.sleep(0.05)  # a file tells nobody that it grew; pytest's time limit ends it
+
+
+@pytest.fixture(scope="module")
+def swept(servers: Installation) -> tuple[str, dict[str, Any]]:
+    """What a small sweep printed and reported."""
+    printed = servers.ok("run", "sweep", *settings("small", "limits.trials=6"))
+    return printed, servers.report()
+
+
+def test_a_sweep_ends_with_its_best_trial_at_the_gate(
+    swept: tuple[str, dict[str, Any]], servers: Installation, mlflow_client: MlflowClient
+) -> None:
+    printed, report = swept
+    assert "small: 6 of 6 trials begun" in printed
+    names = [step["name"] for step in report["steps"]]
+    assert names == [
+        *("self_check", "data", "trials", "train", "evaluate", "register", "gate", "promote")
+    ]
+    assert report["decision"] is not None
+    assert report["links"]["every trial"].count(f"/artifacts/{STUDY_PAGE}?") == 1
+    parent, children = study_runs(mlflow_client, "small")
+    assert parent.info.status == "FINISHED"
+    assert {run.info.status for run in children} == {"FINISHED"}
+    assert len(children) == 6
+    stored = {file.path for file in mlflow_client.list_artifacts(parent.info.run_id)}
+    pictures = {"trial_curves.png", "incumbent.png", "parallel_coordinates.png"}
+    assert stored >= pictures | {STUDY_PAGE, TRIAL_LOG}
+    best = report["metrics"]["best_validation_accuracy"]
+    assert parent.data.metrics["best_validation_accuracy"] == pytest.approx(best)
+    number = int(parent.data.tags[Tag.TRIAL])
+    [child] = [run for run in children if run.data.tags[Tag.TRIAL] == str(number)]
+    assert set(child.data.params) == {"lr", "batch_size"}
+    history = mlflow_client.get_metric_history(child.info.run_id, "validation_accuracy")
+    assert [metric.step for metric in history] == list(range(1, len(history) + 1))
+
+
+def test_the_best_trial_is_trained_on_from_its_checkpoint(
+    swept: tuple[str, dict[str, Any]], servers: Installation, mlflow_client: MlflowClient
+) -> None:
+    """Its model's run tells the seconds that the trial's epochs took."""
+    parent, children = study_runs(mlflow_client, "small")
+    number = parent.data.tags[Tag.TRIAL]
+    [child] = [run for run in children if run.data.tags[Tag.TRIAL] == number]
+    found = mlflow_client.get_experiment_by_name("fashion_mnist_sample")
+    assert found is not None
+    trained = mlflow_client.search_runs([found.experiment_id])
+    seconds = [
+        [m.value for m in mlflow_client.get_metric_history(run.info.run_id, "seconds")]
+        for run in (child, *trained)
+    ]
+    assert any(other[: len(seconds[0])] == seconds[0] for other in seconds[1:])
+    kept = [path.name for path in log_path(servers, "small").parent.iterdir() if path.is_dir()]
+    assert kept == [f"{int(number):04d}"]
+
+
+def test_the_same_study_again_trains_nothing(
+    swept: tuple[str, dict[str, Any]], servers: Installation
+) -> None:
+    before = log_path(servers, "small").read_bytes()
+    servers.ok("run", "sweep", *settings("small", "limits.trials=6"))
+    skipped = {step["name"]: step["skipped"] for step in servers.report()["steps"]}  # type: ignore[attr-defined]
+    assert skipped["trials"] == "study small was over before"
+    assert "was trained before" in skipped["train"]
+    assert log_path(servers, "small").read_bytes() == before
+
+
+def test_studies_are_listed_shown_exported_and_removed(
+    swept: tuple[str, dict[str, Any]], servers: Installation, tmp_path: Path
+) -> None:
+    assert "small" in servers.ok("study", "list")
+    assert "best validation_accuracy" in servers.ok("study", "show", "small")
+    out = tmp_path / "curves.json"
+    assert "4 epochs" in servers.ok("study", "export", "small", "--json", str(out))
+    table = json.loads(out.read_text("utf-8"))
+    assert all(len(entry["values"]) == 4 for entry in table["entries"])
+    missing = servers.call("study", "show", "nothing")
+    assert missing.returncode == 1
+    assert "study list" in missing.stderr
+    servers.ok("run", "sweep", *settings("short", "limits.trials=2", "gate=false"))
+    servers.ok("study", "remove", "short")
+    assert "short" not in servers.ok("study", "list")
+
+
+def test_another_space_under_the_same_name_is_one_clear_line(
+    swept: tuple[str, dict[str, Any]], servers: Installation
+) -> None:
+    other = ["space.lr.distribution=uniform", "space.lr.low=0.1", "space.lr.high=0.2"]
+    refused = servers.call("run", "sweep", *settings("small", *other))
+    assert refused.returncode == 1
+    assert "study small, space" in refused.stderr
+    assert "Give the new study another name" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("space.momentun={distribution: choice, values: [0.9]}", "Did you mean 'momentum'?"),
+        ("space.momentum={distribution: choice, values: [1.5]}", "less than 1"),
+        ("scheduler=ahsa", "Did you mean 'asha'?"),
+        ("workers=0", "greater than or equal to 1"),
+        ("study=../x", "small letters"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(servers: Installation, value: str, said: str) -> None:
+    refused = servers.call("run", "sweep", *settings("wrong", value))
+    assert refused.returncode != 0
+    assert said in " ".join((refused.stdout + refused.stderr).split())
+
+
+LONG = ["limits.trials=40", "gate=false", "space.batch_size.distribution=integer"]
+LONG += ["space.batch_size.low=4", "space.batch_size.high=8"]
+
+
+@pytest.fixture
+def long_sweep(servers: Installation) -> Iterator[subprocess.Popen[str]]:
+    process = servers.start("run", "sweep", *settings("long", *LONG))
+    await_epochs(servers, "long", 4)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def epochs(servers: Installation, study: str) -> list[tuple[int, int]]:
+    events = read_log(log_path(servers, study))[1]
+    return [(e.trial, e.epoch) for e in events if isinstance(e, EpochDone)]
+
+
+def test_cancelling_in_the_ui_ends_the_workers_and_closes_the_runs(
+    long_sweep: subprocess.Popen[str], servers: Installation, mlflow_client: MlflowClient
+) -> None:
+    workers = servers.flow_process().children(recursive=True)
+    chosen = {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}}
+    [running] = post(servers, "/flow_runs/filter", chosen)
+    body = {"state": {"type": "CANCELLING"}}
+    post(servers, f"/flow_runs/{running['id']}/set_state", body)
+    printed, _ = long_sweep.communicate(timeout=120)
+    assert "got Cancelled" in " ".join(printed.split())
+    assert get(servers, f"/flow_runs/{running['id']}")["state"]["type"] == "CANCELLED"
+    psutil.wait_procs(workers, timeout=30)
+    assert not [worker for worker in workers if worker.is_running()]
+    parent, children = study_runs(mlflow_client, "long")
+    assert parent.info.status == "KILLED"
+    assert not [run for run in children if run.info.status == "RUNNING"]
+
+
+def test_a_killed_sweep_goes_on_where_it_was(
+    long_sweep: subprocess.Popen[str], servers: Installation, mlflow_client: MlflowClient
+) -> None:
+    await_epochs(servers, "long", 12)
+    os.kill(servers.flow_process().pid, signal.SIGKILL)
+    assert long_sweep.wait(timeout=60) == 1
+    before = epochs(servers, "long")
+    servers.ok("run", "sweep", *settings("long", *LONG, "limits.trials=10"))
+    after = epochs(servers, "long")
+    assert after[: len(before)] == before
+    assert len(after) == len(set(after))
+    parent, children = study_runs(mlflow_client, "long")
+    assert parent.info.status == "FINISHED"
+    assert {run.info.status for run in children} == {"FINISHED"}
+    for run in children:
+        history = mlflow_client.get_metric_history(run.info.run_id, "validation_loss")
+        assert [m.step for m in history] == list(range(1, len(history) + 1))
+        assert (int(run.data.tags[Tag.TRIAL]), len(history)) in after
+
+
+RUN = """
+from flows.sweep import sweep
+from components.training.classifier import TrainConfig
+lr = {"distribution": "log_uniform", "low": 0.01, "high": 0.5}
+sweep(study=STUDY, dataset="fashion_mnist_sample", model="softmax", space={"lr": lr},
+      limits={"trials": 4}, resources={"max_resource": 4}, gate=False)
+"""
+
+
+@pytest.mark.parametrize("runner", ["dask", "ray"])
+def test_workers_run_on_a_cluster(
+    runner: str, servers: Installation, mlflow_client: MlflowClient
+) -> None:
+    addresses = servers.addresses()
+    environment = servers.environment | {
+        "NIGHTFORGE_SWEEP_RUNNER": runner,
+        "NIGHTFORGE_MLFLOW_URI": addresses["mlflow"],
+        "PREFECT_API_URL": addresses["prefect"] + "/api",
+    }
+    done = run_python(RUN.replace("STUDY", repr(runner)), environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    parent, children = study_runs(mlflow_client, runner)
+    assert parent.info.status == "FINISHED"
+    assert len(children) == 4
+
+
+def run_python(code: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command: Sequence[str] = [sys.executable, "-c", code]
+    return subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=240
+    )
