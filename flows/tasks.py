@@ -43,6 +43,7 @@ from components.versioning.versions import DatasetVersion
 PROMOTION_LIMIT = "promotion"
 GPU_LIMIT = "gpu"
 GPU_SLOTS = 4  # small trials that share the GPUs at first; a person may change it in the UI
+SWEEP_SECONDS = 20  # between two lines about a sweep in which nothing else happens
 LEASE_SECONDS = 60.0  # after this time the slot of a killed flow run comes back; Prefect's minimum
 
 
@@ -102,14 +103,17 @@ class SweepProgress:
     def __init__(self, tuner: Tuner) -> None:
         self._tuner = tuner
         self._artifact: UUID | None = None
-        self._said = ""
+        self._said: tuple[object, ...] = ()
 
     def show(self) -> None:
-        """Say what is new, if anything."""
+        """Say it if the best trial is another one, a trial failed, or some time has passed."""
         share, text = progress_of(self._tuner)
-        if text == self._said:
+        best = self._tuner.best
+        failed = sum(t.status is TrialStatus.FAILED for t in list(self._tuner.trials.values()))
+        key = best and best.number, failed, self._tuner.over, self._tuner.now // SWEEP_SECONDS
+        if key == self._said:
             return
-        self._said = text
+        self._said = key
         if self._artifact is None:
             created = create_progress_artifact(share, key="sweep-progress", description=text)
             assert isinstance(created, UUID)
