@@ -31,6 +31,8 @@ bench: setup-bench ## measure against the book's code and torchvision
 	@$(BIN)/nightforge bench lenet-cpu
 	@$(BIN)/nightforge bench dcgan-cpu
 	@$(BIN)/nightforge bench data
+	@$(BIN)/nightforge bench sweep
+	@$(BIN)/nightforge bench sweep-replay
 
 # A file's tests share its servers, so they stay together; one thread each, for they share the cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile

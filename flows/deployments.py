@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +32,7 @@ from flows.parameters import DATASET, checked_parameters
 from flows.pipeline import nightly
 from flows.probes import POOL
 from flows.self_check import self_check
-from flows.sweep import sweep
+from flows.sweep import refuse_sweep, sweep
 from flows.tasks import GPU_LIMIT, GPU_SLOTS, PROMOTION_LIMIT
 from flows.train import train
 
@@ -74,6 +74,7 @@ class DeploymentSpec:
         sections: Sections of params.yaml that are parameters under their own name.
         scheduled: Whether the schedule of params.yaml is attached.
         single: Whether a second run at the same time is cancelled.
+        refuse: Raises a ConfigError for parameters that are right one by one and wrong together.
     """
 
     flow: Flow[..., None]
@@ -81,6 +82,7 @@ class DeploymentSpec:
     sections: tuple[str, ...] = ()
     scheduled: bool = False
     single: bool = False
+    refuse: Callable[[Tree], None] = lambda parameters: None
 
     @property
     def name(self) -> str:
@@ -124,7 +126,9 @@ DEPLOYMENTS: dict[str, DeploymentSpec] = {
         DeploymentSpec(nightly, ("nightly",), ("training", "network"), scheduled=True, single=True),
         DeploymentSpec(data, ("nightly",)),
         DeploymentSpec(train, ("nightly",), ("training", "gan", "network")),
-        DeploymentSpec(sweep, ("nightly", "sweep"), ("training", "gan", "network")),
+        DeploymentSpec(
+            sweep, ("nightly", "sweep"), ("training", "gan", "network"), refuse=refuse_sweep
+        ),
         DeploymentSpec(self_check, ("nightly",)),
     )
 }

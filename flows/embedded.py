@@ -37,6 +37,7 @@ from flows.supervision import supervisor_config
 
 SERVICE_VARIABLE = "SUPERVISOR_PROCESS_NAME"  # set by supervisord for what it starts
 FOREIGN_PREFIXES = ("PREFECT_", "MLFLOW_")
+ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 USUAL_PORTS = {"prefect": 4200, "mlflow": 5000}
 START_SECONDS = 180.0
 STOP_SECONDS = 30.0
@@ -170,6 +171,13 @@ class Embedded:
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "HF_HUB_DISABLE_TELEMETRY": "1",
         }
+        if addresses.host not in ANY_HOST:  # MLflow refuses pages of addresses it was not told of
+            port = addresses.mlflow_port
+            hosts = dict.fromkeys((addresses.host, "127.0.0.1", "localhost"))
+            environment |= {
+                "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(f"{host}:{port}" for host in hosts),
+                "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": addresses.mlflow,
+            }
         if settings.data_dir:
             environment[PREFIX + "DATA_DIR"] = str(settings.data_dir)
         return environment

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from components.jobs.learners import Recipe
-from components.jobs.studies import MetricName, SweepConfig
+from components.jobs.studies import MetricName, SweepConfig, study_folder, study_of
 from components.jobs.sweep import OpenStudy, StudyOutcome, open_study
 from components.models.network import NetworkConfig
 from components.models.spec import ModelKind
@@ -106,6 +107,22 @@ def sweep(
             promote_if_better(run, trained, data.dataset)
         else:
             describe_training(run.report, trained.run, tasks.context().tracker)
+
+
+def refuse_sweep(parameters: Mapping[str, Any]) -> None:
+    """Refuse what no study can be, before a run starts.
+
+    Args:
+        parameters: Of the flow.
+
+    Raises:
+        ConfigError: For a name, a space or a metric that does not fit.
+    """
+    fields = {key: parameters[key] for key in Recipe.model_fields if key in parameters}
+    own = {key: parameters[key] for key in SweepConfig.model_fields if key in parameters}
+    study_folder(tasks.settings(), parameters["study"])
+    recipe, config = Recipe.model_validate(fields), SweepConfig.model_validate(own)
+    study_of(tasks.settings(), parameters["study"], {}, recipe, config)
 
 
 def _search(name: str, data: DatasetVersion, recipe: Recipe, config: SweepConfig) -> StudyOutcome:

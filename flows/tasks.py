@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 from uuid import UUID
 
+import httpx
 import torch
 from prefect import get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -113,13 +114,14 @@ class SweepProgress:
         key = best and best.number, failed, self._tuner.over, self._tuner.now // SWEEP_SECONDS
         if key == self._said:
             return
-        self._said = key
-        if self._artifact is None:
-            created = create_progress_artifact(share, key="sweep-progress", description=text)
-            assert isinstance(created, UUID)
-            self._artifact = created
-        else:
-            update_progress_artifact(self._artifact, share, description=text)
+        with suppress(httpx.HTTPError):  # a restarting server is no reason to end a study
+            if self._artifact is None:
+                created = create_progress_artifact(share, key="sweep-progress", description=text)
+                assert isinstance(created, UUID)
+                self._artifact = created
+            else:
+                update_progress_artifact(self._artifact, share, description=text)
+            self._said = key
 
 
 def progress_of(tuner: Tuner) -> tuple[float, str]:

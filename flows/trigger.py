@@ -61,6 +61,7 @@ def trigger(
     parameters = checked_parameters(
         spec.flow, merge(deployment.parameters, overlay), own_datasets=datasets_of(settings).own
     )
+    spec.refuse(parameters)
     tags = ["nightforge", f"profile:{profile}"] if profile else ["nightforge"]
     return client.create_flow_run_from_deployment(
         UUID(str(deployment.id)), parameters=parameters, tags=tags

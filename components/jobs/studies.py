@@ -94,7 +94,26 @@ def study_names(settings: Settings) -> list[str]:
 def define_study(
     settings: Settings, name: str, data: DatasetVersion, recipe: Recipe, sweep: SweepConfig
 ) -> Study:
+    """What the study of this name is on these data; raises what `study_of` does."""
+    identity = {"dataset": data.name, "dataset_version": data.version}
+    return study_of(settings, name, identity, recipe, sweep)
+
+
+def study_of(
+    settings: Settings,
+    name: str,
+    identity: Mapping[str, str],
+    recipe: Recipe,
+    sweep: SweepConfig,
+) -> Study:
     """What the study of this name is.
+
+    Args:
+        settings: Where earlier studies are.
+        name: Of the study.
+        identity: Of the data.
+        recipe: What the trials have in common.
+        sweep: How it searches.
 
     Raises:
         ConfigError: If the space, a point or the metric does not fit the model.
@@ -113,7 +132,7 @@ def define_study(
         )
     study = Study(
         name=name,
-        base={"dataset": data.name, "dataset_version": data.version, **recipe.params()},
+        base={**identity, **recipe.params()},
         space=space,
         metric=metric,
         mode=MODES[metric] if sweep.mode == AUTO else sweep.mode,

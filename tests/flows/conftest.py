@@ -16,6 +16,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 NIGHTFORGE = [sys.executable, "-m", "flows.cli"]
+# Each pytest process has a loopback address of its own, so that none takes another's port; none is
+# 127.0.0.1, which servers trust without being told to.
+HOST = f"127.0.0.{2 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))}"
 QUICK = ["--set", "dataset=fashion_mnist_sample", "--set", "training.epochs=4"]
 
 
@@ -35,6 +38,7 @@ class Installation:
         }
         return inherited | {
             "NIGHTFORGE_HOME": str(self.home),
+            "NIGHTFORGE_HOST": HOST,
             "NIGHTFORGE_PARAMS_FILE": str(self.params),
             "COLUMNS": "160",
         }

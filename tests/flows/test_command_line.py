@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.conftest import ROOT, Installation
+from tests.flows.conftest import HOST, ROOT, Installation
 
 WANTED_PARTS = (": got ", ", wanted ")
 
@@ -43,7 +43,7 @@ def test_status_and_down_when_nothing_runs(installation: Installation) -> None:
 @pytest.mark.parametrize("name", ["PREFECT", "MLFLOW"])
 def test_a_configured_port_in_use_is_refused(installation: Installation, name: str) -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        taken.bind((HOST, 0))
         taken.listen()
         port = str(taken.getsockname()[1])
         done = installation.call("up", **{f"NIGHTFORGE_{name}_PORT": port})

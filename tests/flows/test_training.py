@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import urllib.error
+import urllib.request
 from typing import Any
 
 import pytest
@@ -65,3 +67,23 @@ def test_a_gan_trains_as_the_form_sends_it(
 def test_the_self_check_prints_what_it_found(servers: Installation) -> None:
     printed = servers.ok("run", "self_check")
     assert "gaussian 2d: error of the mean (at most 0.2)" in printed
+
+
+@pytest.mark.parametrize(("origin", "status"), [("own", 200), ("http://elsewhere:5000", 403)])
+def test_mlflows_pages_work_at_the_address_that_was_chosen(
+    servers: Installation, origin: str, status: int
+) -> None:
+    """A page asks with its origin; one from elsewhere is refused."""
+    mlflow = servers.addresses()["mlflow"]
+    assert "127.0.0.1" not in mlflow
+    request = urllib.request.Request(
+        f"{mlflow}/ajax-api/2.0/mlflow/runs/search",
+        b'{"experiment_ids": ["0"]}',
+        {"Content-Type": "application/json", "Origin": mlflow if origin == "own" else origin},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            assert response.status == status
+    except urllib.error.HTTPError as error:
+        error.close()
+        assert error.code == status
