@@ -16,13 +16,14 @@ from components.datasets.prepared import load
 from components.datasets.sprites import SpritesConfig
 from components.errors import ConfigError
 from components.jobs.context import JobContext
-from components.jobs.learners import Recipe
+from components.jobs.learners import Recipe, Trainee
 from components.jobs.train import train
 from components.models import MODELS
 from components.models.dcgan import DcganConfig
 from components.models.network import NetworkConfig
 from components.settings import Settings
 from components.tracking.base import LEARNING_CURVES, SAMPLES, RunStatus, Tag
+from components.training.checkpoint import LAST, load_checkpoint
 from components.training.classifier import TrainConfig
 from components.training.gan import GanConfig
 from components.training.reporting import SilentReporter
@@ -131,3 +132,43 @@ def test_data_of_the_wrong_kind_are_refused_with_what_fits(
     data = drawn("gaussian_2d", tmp_path / "points") if images else sprites
     with pytest.raises(ConfigError, match=f"model {name} on dataset"):
         train(context, data, Recipe(model=name), SilentReporter())
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    """All tensors of the newest checkpoint, by their place in it."""
+    found: dict[str, torch.Tensor] = {}
+
+    def walk(value: object, place: str) -> None:
+        if isinstance(value, torch.Tensor):
+            found[place] = value
+        elif isinstance(value, dict):
+            for key, inner in value.items():
+                walk(inner, f"{place}.{key}")
+
+    walk(load_checkpoint(folder / LAST, torch.device("cpu")), "")
+    return found
+
+
+CONSTANT = TrainConfig(epochs=3, batch_size=32, lr=0.03, momentum=0, lr_schedule="constant")
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [
+        ("linear", Recipe(model="linear", training=CONSTANT)),
+        ("gaussian_2d", Recipe(model="gaussian_gan", gan=GanConfig(epochs=3, batch_size=32))),
+    ],
+)
+def test_segments_end_where_one_training_ends(tmp_path: Path, name: str, recipe: Recipe) -> None:
+    """Trials of a sweep, taken up by workers that trained others before."""
+    directory = Path(drawn(name, tmp_path / name).directory)
+    trainee, report = Trainee(directory), SilentReporter()
+    for until in (1, 3):
+        trainee.advance(recipe, tmp_path / "segments", until, report)
+        trainee.advance(recipe, tmp_path / f"other{until}", 1, report)
+    Trainee(directory).advance(recipe, tmp_path / "whole", 3, report)
+    segments, whole = weights(tmp_path / "segments"), weights(tmp_path / "whole")
+    assert segments.keys() == whole.keys()
+    assert len(whole) >= 2
+    for place, tensor in whole.items():
+        assert torch.equal(segments[place], tensor), place
