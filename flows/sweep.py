@@ -9,6 +9,7 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
+from components.errors import StudyError
 from components.jobs.learners import Recipe
 from components.jobs.studies import MetricName, SweepConfig, study_folder, study_of
 from components.jobs.sweep import OpenStudy, StudyOutcome, open_study
@@ -98,7 +99,7 @@ def sweep(
             seed=seed,
             warm_start=warm_start,
         )
-        found = run.step("trials", _search, study, data.dataset, recipe, config)
+        found = run.step("trials", _search, study, data.dataset, recipe, config, gate)
         describe_study(run.report, found, tasks.context().tracker)
         if not gate:
             return
@@ -125,13 +126,15 @@ def refuse_sweep(parameters: Mapping[str, Any]) -> None:
     study_of(tasks.settings(), parameters["study"], {}, recipe, config)
 
 
-def _search(name: str, data: DatasetVersion, recipe: Recipe, config: SweepConfig) -> StudyOutcome:
+def _search(
+    name: str, data: DatasetVersion, recipe: Recipe, config: SweepConfig, gate: bool
+) -> StudyOutcome:
     context = tasks.context()
     with open_study(context, name, data, recipe, config) as study:
         finished = study.tuner.over
         if not finished:
             _work(study, config.workers, context.settings.sweep_runner)
-        outcome = study.close(skipped=finished)
+        outcome = study.close(skipped=finished, hand_over=gate)
     create_table_artifact(
         trial_rows(outcome.study, outcome.trials),
         key="sweep-trials",
@@ -156,14 +159,22 @@ def _work(study: OpenStudy, workers: int, runner_name: str) -> None:
             )
             for number in range(workers)
         ]
-        for future in futures:
-            while True:
-                progress.show()
+        waiting = list(futures)
+        while waiting:
+            progress.show(coordinator.lock)
+            for future in list(waiting):  # one that fails ends the sweep, whoever it is
                 try:
-                    future.result(timeout=SHOW_SECONDS)
-                    break
+                    future.result(timeout=SHOW_SECONDS / len(waiting))
+                    waiting.remove(future)
                 except TimeoutError:
                     continue
-        progress.show()
+        progress.show(coordinator.lock)
         if coordinator.failure:
             raise coordinator.failure
+    if not study.tuner.over:
+        raise StudyError(
+            f"study {study.tuner.study.name}",
+            got="no worker left before its end",
+            wanted="workers that go on until it is over",
+            remedy="Run it again; it goes on where it stopped.",
+        )

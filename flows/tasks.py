@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -106,12 +106,13 @@ class SweepProgress:
         self._artifact: UUID | None = None
         self._said: tuple[object, ...] = ()
 
-    def show(self) -> None:
+    def show(self, lock: AbstractContextManager[object]) -> None:
         """Say it if the best trial is another one, a trial failed, or some time has passed."""
-        share, text = progress_of(self._tuner)
-        best = self._tuner.best
-        failed = sum(t.status is TrialStatus.FAILED for t in list(self._tuner.trials.values()))
-        key = best and best.number, failed, self._tuner.over, self._tuner.now // SWEEP_SECONDS
+        with lock:
+            share, text = progress_of(self._tuner)
+            best = self._tuner.best
+            failed = sum(t.status is TrialStatus.FAILED for t in self._tuner.trials.values())
+            key = best and best.number, failed, self._tuner.over, self._tuner.now // SWEEP_SECONDS
         if key == self._said:
             return
         with suppress(httpx.HTTPError):  # a restarting server is no reason to end a study

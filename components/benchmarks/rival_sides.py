@@ -195,7 +195,7 @@ def ray_side(directory: Path, seconds: float, out: Path) -> None:
 
 def our_side(directory: Path, seconds: float, out: Path) -> None:
     """Nightforge: random search, asha in the promotion form, two worker processes."""
-    from threading import Thread
+    from concurrent.futures import ThreadPoolExecutor
 
     from components.jobs.learners import Recipe
     from components.jobs.trial_processes import keep_working
@@ -246,11 +246,10 @@ def our_side(directory: Path, seconds: float, out: Path) -> None:
 
     with Coordinator(tuner, setup.model_dump(mode="json"), changed) as coordinator:
         arguments = coordinator.address, 1, lambda line: None
-        crew = [Thread(target=keep_working, args=arguments) for _ in range(WORKERS)]
-        for member in crew:
-            member.start()
-        for member in crew:
-            member.join()
+        with ThreadPoolExecutor(WORKERS) as pool:
+            crew = [pool.submit(keep_working, *arguments) for _ in range(WORKERS)]
+            for member in crew:
+                member.result()
         if coordinator.failure:
             raise coordinator.failure
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import statistics
 import tempfile
-import threading
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,11 +172,10 @@ def _run(folder: Path, directory: Path, scheduler: str, kills: int) -> _Run:
     with Coordinator(tuner, setup.model_dump(mode="json"), killer.changed) as coordinator:
         threads = max(1, len(os.sched_getaffinity(0)) // WORKERS)
         arguments = coordinator.address, threads, lambda line: None
-        crew = [threading.Thread(target=keep_working, args=arguments) for _ in range(WORKERS)]
-        for member in crew:
-            member.start()
-        for member in crew:
-            member.join()
+        with ThreadPoolExecutor(WORKERS) as pool:
+            crew = [pool.submit(keep_working, *arguments) for _ in range(WORKERS)]
+            for member in crew:
+                member.result()
         if coordinator.failure:
             raise coordinator.failure
     log.close()

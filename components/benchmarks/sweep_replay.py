@@ -6,6 +6,7 @@ All see the same configurations in the same order, with two workers on the table
 from __future__ import annotations
 
 import heapq
+import math
 import statistics
 import warnings
 from collections.abc import Callable
@@ -220,10 +221,10 @@ def _area(scores: list[float]) -> float:
     return float((1 - padded).mean())
 
 
-def _epochs_to_best(scores: list[float], best: float) -> int:
-    """Epochs until a score is near the best; one more than there were if it never is."""
+def _epochs_to_best(scores: list[float], best: float) -> float:
+    """Epochs until a score is near the best; infinite if it never is."""
     near = [n for n, score in enumerate(scores, 1) if score >= best - NEAR]
-    return near[0] if near else len(scores) + 1
+    return near[0] if near else math.inf
 
 
 def _interval(differences: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]:

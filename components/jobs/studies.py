@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.datasets.base import Split
 from components.errors import ConfigError, StudyError
 from components.jobs.learners import Recipe
 from components.jobs.trials import refuse_unusable
@@ -23,6 +24,7 @@ from components.tuning.tuner import Tuner
 from components.versioning.versions import DatasetVersion
 
 LOG = "trials.jsonl"
+IDENTITY = "id"  # in the log's first line: a study removed and begun anew is another one
 AUTO = "auto"
 MetricName = Literal["auto", "validation_accuracy", "validation_loss", "kernel_distance"]
 MODES: Mapping[str, Mode] = {
@@ -95,8 +97,23 @@ def define_study(
     settings: Settings, name: str, data: DatasetVersion, recipe: Recipe, sweep: SweepConfig
 ) -> Study:
     """What the study of this name is on these data; raises what `study_of` does."""
+    _refuse_sizes(recipe, sweep, data.counts[Split.TRAIN])
     identity = {"dataset": data.name, "dataset_version": data.version}
     return study_of(settings, name, identity, recipe, sweep)
+
+
+def _refuse_sizes(recipe: Recipe, sweep: SweepConfig, examples: int) -> None:
+    searched = sweep.space.get("batch_size")
+    given = [] if searched is None else [*searched.values, searched.high or 0]
+    sizes = [size for size in given if isinstance(size, int | float)]
+    largest = max([*sizes, 0 if searched else recipe.config.batch_size])
+    if largest > examples:
+        raise ConfigError(
+            "batch_size",
+            got=f"up to {largest:g} with {examples} training examples",
+            wanted="at least one whole batch",
+            remedy="Lower it, or take more data.",
+        )
 
 
 def study_of(
@@ -119,6 +136,13 @@ def study_of(
         ConfigError: If the space, a point or the metric does not fit the model.
         StudyError: If there is no such study to start warm from.
     """
+    if getattr(recipe.config, "processes", 1) > 1 or "processes" in sweep.space:
+        raise ConfigError(
+            "training.processes",
+            got="several processes for a trial",
+            wanted="1: a sweep trains several trials at once instead",
+            remedy="Set workers to the number of GPUs.",
+        )
     space = SearchSpace(fields=sweep.space)
     refuse_unusable(recipe, space)
     metric = _METRICS[recipe.kind] if sweep.metric == AUTO else sweep.metric
@@ -174,7 +198,7 @@ def read_study(settings: Settings, name: str) -> tuple[Study, Sequence[Trial]]:
         StudyError: If there is none, or its log is damaged.
     """
     header, events = read_log(study_folder(settings, name) / LOG)
-    study = Study.model_validate(header)
+    study = Study.model_validate({k: v for k, v in header.items() if k != IDENTITY})
     log = TrialLog(None, header)
     log.events = list(events)
     return study, list(Tuner(study, log).trials.values())

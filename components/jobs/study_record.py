@@ -73,7 +73,12 @@ class StudySpec:
             name=f"{self.study.name}-{number:04d}",
             fingerprint=f"{self.fingerprint}-{number:04d}",
             params=config,
-            tags={**self.tags, Tag.STUDY: self.study.name, Tag.TRIAL: str(number)},
+            tags={
+                **self.tags,
+                Tag.STUDY: self.study.name,
+                Tag.TRIAL: str(number),
+                Tag.TRIAL_STATUS: TrialStatus.RUNNING,
+            },
             dataset=self.dataset,
             parent=parent,
         )
@@ -127,8 +132,12 @@ class StudyRecorder:
             for number, run_id in self._runs.items()
         }
         self._best_logged = tracker.last_step(self.parent.run_id, self._best_name)
+        # A run that a kill left open, or that was closed for it, is closed anew.
+        closed = (RunStatus.FINISHED, RunStatus.FAILED)
         self._known_status = {
-            int(child.tags[Tag.TRIAL]): child.tags.get(Tag.TRIAL_STATUS) for child in children
+            int(child.tags[Tag.TRIAL]): child.tags.get(Tag.TRIAL_STATUS)
+            for child in children
+            if child.status in closed
         }
         self._seen, self._best = 0, float("-inf")
         self._waiting: SimpleQueue[_Item | None] = SimpleQueue()
@@ -224,8 +233,8 @@ class StudyRecorder:
                 tags: dict[str, str] = {Tag.TRIAL_STATUS: item.status}
                 if item.reason:
                     tags[Tag.CLOSED] = item.reason
-                self._tracker.set_tags(run_id, tags)
                 self._tracker.finish(run_id, _ENDED.get(item.status, RunStatus.FINISHED))
+                self._tracker.set_tags(run_id, tags)
                 self._known_status[item.trial] = item.status
 
     def _open(self, number: int, config: Config, first: int) -> None:
@@ -233,7 +242,7 @@ class StudyRecorder:
             if self._logged[number] < first or self._known_status.get(number) is None:
                 spec = self._spec.child(self.parent.run_id, number, config)
                 self._tracker.resume(self._runs[number], spec)
-                self._known_status[number] = None
+                self._known_status.pop(number, None)
             return
         spec = self._spec.child(self.parent.run_id, number, config)
         self._runs[number] = self._tracker.start(spec).run_id

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -11,13 +9,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from uuid import uuid4
 
+import torch
 from matplotlib.figure import Figure
 
 from components.errors import StudyError, TrackingError
 from components.jobs.context import JobContext
 from components.jobs.learners import Recipe
-from components.jobs.studies import LOG, SweepConfig, define_study, study_folder
+from components.jobs.studies import IDENTITY, LOG, SweepConfig, define_study, study_folder
 from components.jobs.study_record import StudyRecorder, StudySpec
 from components.jobs.train import dataset_input, run_tags, training_fingerprint
 from components.jobs.trials import TrialSetup, trial_folder, with_config
@@ -35,6 +35,7 @@ from components.tracking.base import (
     Tracker,
 )
 from components.tracking.study_figures import study_page
+from components.training.checkpoint import LAST, load_checkpoint
 from components.tuning.importance import importance
 from components.tuning.log import TrialLog
 from components.tuning.study import EPOCHS, Study
@@ -67,13 +68,13 @@ class OpenStudy:
     ) -> None:
         self._context, self._data = context, data
         self._folder = study_folder(context.settings, study.name)
-        self._log = TrialLog(self._folder / LOG, study.header())
+        self._log = TrialLog(self._folder / LOG, study.header() | {IDENTITY: uuid4().hex})
         try:
             self.tuner = Tuner(study, self._log)
             self.setup = TrialSetup(
                 recipe=recipe, directory=Path(data.directory), folder=self._folder
             )
-            spec = _spec(context, data, self.tuner.study, recipe)
+            spec = _spec(context, data, self.tuner.study, recipe, str(self._log.header[IDENTITY]))
             self.recorder = StudyRecorder(context.tracker, spec, self.tuner)
         except BaseException:
             self._log.close()
@@ -105,16 +106,19 @@ class OpenStudy:
             self._removed.add(trial)
             shutil.rmtree(trial_folder(self._folder, trial), ignore_errors=True)
 
-    def close(self, *, skipped: bool) -> StudyOutcome:
+    def close(self, *, skipped: bool, hand_over: bool = True) -> StudyOutcome:
         """Publish curves, pictures and the page; the outcome of the whole study.
 
         Args:
             skipped: Whether it had been over before.
+            hand_over: Whether the best trial will be trained on: its checkpoint is copied.
 
         Raises:
             StudyError: If no trial has a result.
             TrackingError: If the tracker did not take everything.
         """
+        self.tuner.retire()
+        self.changed(self.tuner)
         trials, study = list(self.tuner.trials.values()), self.tuner.study
         best = self.tuner.best
         if best is None:
@@ -132,20 +136,27 @@ class OpenStudy:
         self.recorder.finish(None if skipped and published else publish, RunStatus.FINISHED)
         run = self._context.tracker.get(self.recorder.parent.run_id)
         reason = f"study {study.name} was over before" if skipped else None
-        recipe = self._best_recipe(best)
+        recipe = with_config(self.setup.recipe, best.config)
+        if hand_over:
+            self._hand_over(best, recipe)
         return StudyOutcome(run, study, tuple(trials), best, recipe, reason)
 
-    def _best_recipe(self, best: Trial) -> Recipe:
-        """The recipe of the best trial, whose training goes on from the trial's checkpoint."""
-        recipe = with_config(self.setup.recipe, best.config)
+    def _hand_over(self, best: Trial, recipe: Recipe) -> None:
+        """Put the trial's checkpoint where the training of its recipe looks for one."""
         print_ = training_fingerprint(self._data.version, recipe)
         target = self._context.settings.checkpoints / print_
         source = trial_folder(self._folder, best.number)
-        if source.is_dir() and not target.exists():
-            temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-            shutil.copytree(source, temporary, ignore=shutil.ignore_patterns("lock", "*.tmp"))
-            os.replace(temporary, target)
-        return recipe
+        if _epochs_in(source) <= _epochs_in(target):
+            return
+        temporary = target.with_name(f"{target.name}.{uuid4().hex}.tmp")
+        shutil.copytree(source, temporary, ignore=shutil.ignore_patterns("lock", "*.tmp"))
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(temporary, target)
+
+
+def _epochs_in(folder: Path) -> int:
+    state = load_checkpoint(folder / LAST, torch.device("cpu"))
+    return len(state["history"]) if state else 0
 
 
 @dataclass(frozen=True)
@@ -166,13 +177,13 @@ class StudyOutcome:
     skipped: str | None = None
 
 
-def _spec(context: JobContext, data: DatasetVersion, study: Study, recipe: Recipe) -> StudySpec:
-    """The fingerprint leaves out what may change when the study goes on."""
-    identity = {k: v for k, v in study.header().items() if k not in ("limits", "prior")}
-    text = json.dumps(identity, sort_keys=True)
+def _spec(
+    context: JobContext, data: DatasetVersion, study: Study, recipe: Recipe, id_: str
+) -> StudySpec:
+    """What the tracker shows; the fingerprint is that of this study alone."""
     return StudySpec(
         study=study,
-        fingerprint=hashlib.sha256(text.encode()).hexdigest()[:32],
+        fingerprint=id_,
         params={"dataset": data.name, **recipe.params()},
         tags=run_tags(context, data, recipe),
         dataset=dataset_input(data),

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from components.errors import StudyError
 from components.jobs.trial_worker import READY
 from components.settings import PROJECT_ROOT
-from components.tuning.coordinator import GONE, Address
+from components.tuning.coordinator import ATTEMPTS, GONE, Address
 
 TAIL = 400
 
@@ -30,6 +30,7 @@ def keep_working(address: Address, threads: int, say: Callable[[str], None]) -> 
     """
     command = [sys.executable, "-m", "components.jobs.trial_worker"]
     told = json.dumps({"address": asdict(address), "threads": threads}) + "\n"
+    unready = 0
     while True:
         with (
             tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as trouble,
@@ -56,7 +57,8 @@ def keep_working(address: Address, threads: int, say: Callable[[str], None]) -> 
                 return
             trouble.seek(0)
             last = " ".join(trouble.read()[-TAIL:].split())
-        if not ready:
+        unready = 0 if ready else unready + 1
+        if unready == ATTEMPTS:
             raise StudyError(
                 "worker of the sweep",
                 got=f"exit status {status} ({last})",

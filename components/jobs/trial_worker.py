@@ -35,8 +35,9 @@ def main() -> None:
             worker.fatal(error)
         except NightforgeError as error:
             worker.failed(str(error))
-        except Exception as error:
+        except Exception as error:  # this process may be harmed: another one goes on
             worker.failed(f"{type(error).__name__}: {error}")
+            raise
         else:
             worker.done()
 

@@ -18,6 +18,7 @@ class _Rungs:
         self._trials, self._eta = trials, resources.reduction_factor
         self._rungs = [Rung(level) for level in resources.levels]
         self._retired: set[int] = set()
+        self._started: set[int] = set()
 
     def _index(self, resource: int) -> int:
         """Of the rung that a trial reached; a trial that ends early counts where it was meant."""
@@ -25,6 +26,7 @@ class _Rungs:
 
     def on_claim(self, trial: int, resource: int, bracket: int) -> None:
         """See `Scheduler`."""
+        self._started.add(trial)
         for rung in self._rungs[: self._index(resource)]:
             rung.advanced.add(trial)
 
@@ -64,7 +66,7 @@ class Asha(_Rungs):
 
     def retired(self) -> Collection[int]:
         """See `Scheduler`."""
-        most = self._trials  # that can ever be recorded at a rung
+        most = max(self._trials, len(self._started))  # that can ever be recorded at a rung
         for rung in self._rungs[:-1]:
             # Those ranked below the last place that can advance have as many better ones already.
             self._retired.update(t for t in rung.below(most // self._eta) if t not in rung.advanced)

@@ -77,6 +77,11 @@ class Coordinator:
         self._connections: set[Connection] = set()
         self._lost: dict[tuple[int, int], int] = {}
 
+    @property
+    def lock(self) -> threading.Condition:
+        """Held while the tuner changes."""
+        return self._state
+
     def __enter__(self) -> Coordinator:
         threading.Thread(target=self._accept, name="coordinator", daemon=True).start()
         return self
@@ -110,16 +115,23 @@ class Coordinator:
     def _serve(self, connection: Connection) -> None:
         held: list[Segment] = []
         try:
-            key = self.address.key.encode()
-            deliver_challenge(connection, key)
-            answer_challenge(connection, key)
-            while True:
-                message = json.loads(connection.recv_bytes())
-                connection.send_bytes(json.dumps(self._answer(message, held)).encode())
-        except (EOFError, OSError, AuthenticationError):
+            if self._known(connection):
+                while True:
+                    message = json.loads(connection.recv_bytes())
+                    connection.send_bytes(json.dumps(self._answer(message, held)).encode())
+        except (EOFError, OSError):  # the worker is gone
             pass
         except NightforgeError as error:  # the log cannot be written
             self._stop(error)
+        except Exception as error:  # a searcher that raises, for one: never the end in silence
+            self._stop(
+                StudyError(
+                    "coordinator of the sweep",
+                    got=f"{type(error).__name__}: {error}",
+                    wanted="an answer for a worker",
+                    remedy="Run the study again; if it repeats, use another searcher or scheduler.",
+                )
+            )
         finally:
             with self._state:
                 self._connections.discard(connection)
@@ -127,6 +139,16 @@ class Coordinator:
                     self._lose(segment)
                 self._state.notify_all()
             connection.close()
+
+    def _known(self, connection: Connection) -> bool:
+        """Whether whoever connected has the key; a stranger may send anything."""
+        key = self.address.key.encode()
+        try:
+            deliver_challenge(connection, key)
+            answer_challenge(connection, key)
+        except Exception:
+            return False
+        return True
 
     def _answer(self, message: Message, held: list[Segment]) -> Message:
         match message["op"]:

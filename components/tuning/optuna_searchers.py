@@ -36,7 +36,7 @@ class _OptunaSearcher:
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         study = optuna.create_study(
-            direction="maximize", sampler=self._sampler(self._seed * 1_000_003 + number)
+            direction="maximize", sampler=self._sampler((self._seed * 1_000_003 + number) % 2**32)
         )
         for score in self._comparable(scores):
             study.add_trial(self._finished(score))

@@ -13,7 +13,7 @@ from components.tuning import SCHEDULERS, SEARCHERS
 from components.tuning.scheduler import Resources
 from components.tuning.searchers import Score
 from components.tuning.space import Config, SearchSpace
-from components.tuning.trial import Trial
+from components.tuning.trial import Trial, TrialStatus
 
 EPOCHS = "epochs"
 WARM_POINTS = 3
@@ -98,8 +98,11 @@ class Study(BaseModel):
         return self.sign * self.best_score(trial)
 
     def best_of(self, trials: Iterable[Trial]) -> Trial | None:
-        """The trial with the best epoch; of equal ones, the earliest; None without a result."""
-        scored = [trial for trial in trials if trial.curve]
+        """The trial with the best epoch; of equal ones, the earliest; None without a result.
+
+        A failed trial is none: what failed it would fail it again.
+        """
+        scored = [t for t in trials if t.curve and t.status is not TrialStatus.FAILED]
         return max(scored, key=lambda trial: (self.best_score(trial), -trial.number), default=None)
 
     def check(self) -> None:

@@ -113,7 +113,7 @@ class Tuner:
         """See `Study.best_of`."""
         return self.study.best_of(self.trials.values())
 
-    def _retire(self) -> None:
+    def retire(self) -> None:
         """Write down whose checkpoints nobody needs any more."""
         best = self.best
         gone = set(self._scheduler.retired()) - self.retired
@@ -133,7 +133,7 @@ class Tuner:
             if trial not in self._held:  # its worker was lost, or the study was
                 self._held.add(trial)
                 return segment
-        self._retire()  # here, so that a study taken up again writes the same log
+        self.retire()  # here, so that a study taken up again writes the same log
         next_ = self._next()
         if next_ is None:
             return None

@@ -159,8 +159,10 @@ LONG += ["space.batch_size.low=4", "space.batch_size.high=8"]
 
 @pytest.fixture
 def long_sweep(servers: Installation) -> Iterator[subprocess.Popen[str]]:
+    path = log_path(servers, "long")
+    before = len(epochs(servers, "long")) if path.exists() else 0
     process = servers.start("run", "sweep", *settings("long", *LONG))
-    await_epochs(servers, "long", 4)
+    await_epochs(servers, "long", before + 4)
     yield process
     process.kill()
     process.communicate()
@@ -189,27 +191,29 @@ def test_cancelling_in_the_ui_ends_the_workers_and_closes_the_runs(
     assert not [run for run in children if run.info.status == "RUNNING"]
 
 
-def mlflow_process(servers: Installation) -> psutil.Process:
-    """The process that listens at MLflow's port."""
-    port = int(servers.addresses()["mlflow"].rpartition(":")[2])
-    [found] = {
+def kill_mlflow(servers: Installation) -> None:
+    """End all processes that listen at MLflow's port; the supervisor starts them again."""
+    _, host, port = servers.addresses()["mlflow"].replace("//", "").split(":")
+    listening = {
         connection.pid
         for connection in psutil.net_connections("tcp")
-        if connection.status == "LISTEN" and connection.laddr.port == port and connection.pid
+        if connection.status == "LISTEN" and connection.laddr == (host, int(port))
     }
-    return psutil.Process(found)
+    assert listening
+    for pid in listening:
+        if pid:
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_a_killed_sweep_goes_on_where_it_was(
     long_sweep: subprocess.Popen[str], servers: Installation, mlflow_client: MlflowClient
 ) -> None:
-    await_epochs(servers, "long", 12)
     os.kill(servers.flow_process().pid, signal.SIGKILL)
     assert long_sweep.wait(timeout=60) == 1
     before = epochs(servers, "long")
-    again = servers.start("run", "sweep", *settings("long", *LONG, "limits.trials=8"))
+    again = servers.start("run", "sweep", *settings("long", *LONG, "limits.trials=22"))
     await_epochs(servers, "long", len(before) + 2)
-    os.kill(mlflow_process(servers).pid, signal.SIGKILL)  # the supervisor starts it again
+    kill_mlflow(servers)
     printed, _ = again.communicate(timeout=200)
     assert again.returncode == 0, printed
     after = epochs(servers, "long")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ from components.tracking.memory import MemoryTracker
 from components.training.classifier import TrainConfig
 from components.tuning.backend import SimulatedBackend
 from components.tuning.trial import TrialStatus
+from tests.integration import killable_sweep
 from tests.simulated import error_curve
-from tests.unit.jobs import killable_sweep
 
 LENET = Recipe(model="lenet", training=TrainConfig(batch_size=64))
 LR: dict[str, Any] = {"lr": {"distribution": "log_uniform", "low": 0.01, "high": 1.0}}
@@ -129,6 +130,49 @@ def test_a_study_is_shown_once_however_often_it_is_taken_up(context: Any, data: 
     assert isinstance(tracker.artifacts[whole.run.run_id, STUDY_PAGE], str)
     assert whole.run.metrics["best_validation_loss"] == min(whole.best.curve)
     assert read_study(context.settings, "a")[1] == list(whole.trials)
+
+
+def test_a_run_that_a_kill_left_open_is_closed_by_the_next(context: Any, data: Any) -> None:
+    tracker: MemoryTracker = context.tracker
+    study = open_study(context, "a", data, LENET, sweep())
+    backend = SimulatedBackend(error_curve, "validation_loss")
+    for _ in backend.steps(study.tuner):
+        study.changed(study.tuner)
+        resumed = [t for t in study.tuner.trials.values() if t.segments == 2]
+        if resumed and resumed[0].status is TrialStatus.RUNNING and len(resumed[0].curve) == 3:
+            break
+    study.recorder.abandon("killed", RunStatus.KILLED)
+    study._log.close()
+    with open_study(context, "a", data, LENET, sweep()) as study:
+        simulate(study)
+        outcome = study.close(skipped=False)
+    for child in tracker.children(outcome.run.run_id, SWEEPS_EXPERIMENT):
+        assert child.status is RunStatus.FINISHED
+        assert child.tags[Tag.TRIAL_STATUS] == outcome.trials[int(child.tags[Tag.TRIAL])].status
+
+
+def test_a_study_removed_and_begun_anew_is_another_one(context: Any, data: Any) -> None:
+    runs = []
+    for _ in range(2):
+        with open_study(context, "a", data, LENET, sweep()) as study:
+            simulate(study)
+            runs.append(study.close(skipped=False).run.run_id)
+        shutil.rmtree(study_folder(context.settings, "a"))
+    assert runs[0] != runs[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"space": {"batch_size": {"distribution": "choice", "values": [64, 9999]}}}, "batch_size"),
+        ({"space": {"processes": {"distribution": "choice", "values": [1, 2]}}}, "workers"),
+    ],
+)
+def test_what_every_trial_would_fail_at_is_refused(
+    context: Any, data: Any, change: Any, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        open_study(context, "a", data, LENET, sweep(**change))
 
 
 class Leaving(MemoryTracker):

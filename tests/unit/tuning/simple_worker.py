@@ -15,6 +15,7 @@ from tests.simulated import error_curve
 def main() -> None:
     told = json.loads(sys.stdin.readline())
     worker = Worker(Address(**told["address"]))
+    print("connected", flush=True)
     crashes = set(worker.setup.get("crashes", ()))
     while segment := worker.claim():
         if segment.trial in crashes:

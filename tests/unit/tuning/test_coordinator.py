@@ -34,9 +34,8 @@ def coordinator(setup: dict, **changes: object) -> Iterator[Coordinator]:
 
 
 def worker(address: Address) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        WORKER, cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(WORKER, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
     assert process.stdin
     process.stdin.write(json.dumps({"address": asdict(address)}) + "\n")
     process.stdin.flush()
@@ -81,8 +80,8 @@ def test_a_trial_that_cannot_go_on_tells_why() -> None:
 
 def test_what_ends_every_trial_ends_the_study_and_keeps_its_trial() -> None:
     with coordinator({"full": 3}) as serving:
-        processes = [worker(serving.address) for _ in range(2)]
-        assert {ended(process) for process in processes} == {GONE}
+        process = worker(serving.address)
+        assert ended(process) == GONE
         assert "No space left" in str(serving.failure)
         assert serving.tuner.trials[3].status is TrialStatus.RUNNING
 
@@ -94,8 +93,8 @@ def test_workers_leave_with_their_coordinator() -> None:
         holder.send_bytes(b'{"op": "claim"}')
         assert json.loads(holder.recv_bytes())["segment"]["trial"] == 0
         waiting = worker(address)  # for the result of the only trial
-        with pytest.raises(subprocess.TimeoutExpired):
-            waiting.wait(timeout=1)
+        assert waiting.stdout
+        assert waiting.stdout.readline() == "connected\n"
     assert ended(waiting) == GONE
     with pytest.raises(EOFError):
         holder.recv_bytes()
@@ -116,3 +115,19 @@ def test_strangers_get_nothing_and_hold_nobody_up() -> None:
         assert serving.tuner.over
         silent.close()
         noisy.close()
+
+
+class Broken:
+    """A searcher that raises what nobody expects."""
+
+    limit = None
+
+    def propose(self, number: int, trials: object, scores: object) -> dict:
+        raise KeyError("a bug")
+
+
+def test_what_nobody_expected_ends_the_study_with_a_reason() -> None:
+    with coordinator({}) as serving:
+        serving.tuner._searcher = Broken()
+        assert ended(worker(serving.address)) == GONE
+        assert "KeyError: 'a bug'" in str(serving.failure)

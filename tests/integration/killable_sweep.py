@@ -1,13 +1,13 @@
 """A sweep with real training in a process that can be killed at any moment.
 
-python -m tests.unit.jobs.killable_sweep HOME PREPARED WORKERS
+python -m tests.integration.killable_sweep HOME PREPARED WORKERS
 """
 
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
 
 from components.datasets.base import Split
 from components.jobs.context import JobContext
@@ -41,7 +41,7 @@ def data(directory: Path) -> DatasetVersion:
         version="5" * 32,
         source="bundled sample",
         sample=True,
-        counts=dict.fromkeys(Split, 1),
+        counts=dict.fromkeys(Split, 5400),
         directory=directory,
         ran=(),
         change=None,
@@ -57,14 +57,12 @@ def main(home: Path, directory: Path, workers: int) -> None:
     with open_study(context(home), NAME, data(directory), RECIPE, SWEEP) as study:
         setup = study.setup.model_dump(mode="json")
         with Coordinator(study.tuner, setup, study.changed) as coordinator:
-            crew = [
-                Thread(target=keep_working, args=(coordinator.address, 1, print))
-                for _ in range(workers)
-            ]
-            for member in crew:
-                member.start()
-            for member in crew:
-                member.join()
+            with ThreadPoolExecutor(workers) as pool:
+                crew = [
+                    pool.submit(keep_working, coordinator.address, 1, print) for _ in range(workers)
+                ]
+                for member in crew:
+                    member.result()
             if coordinator.failure:
                 raise coordinator.failure
         outcome = study.close(skipped=False)
