@@ -220,6 +220,12 @@ class ModelRegistry(Protocol):
     def by_alias(self, name: str, alias: str) -> ModelVersion | None:
         """The version an alias points to; None if the alias or the model does not exist."""
 
+    def names(self) -> list[str]:
+        """All registered models, in alphabetical order."""
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        """All versions of a registered model, oldest first; none if it does not exist."""
+
     def set_alias(self, name: str, alias: str, version: int) -> None:
         """Point an alias at a version."""
 

@@ -169,6 +169,14 @@ class MemoryRegistry:
         number = self._aliases.get(name, {}).get(alias)
         return self._with_aliases(self._get(name, number)) if number else None
 
+    def names(self) -> list[str]:
+        """See `ModelRegistry`."""
+        return sorted({*self._versions, *self._tags})
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        """See `ModelRegistry`."""
+        return [self._with_aliases(version) for version in self._versions.get(name, [])]
+
     def set_alias(self, name: str, alias: str, version: int) -> None:
         """See `ModelRegistry`."""
         self._get(name, version)

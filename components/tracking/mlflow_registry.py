@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import mlflow
@@ -45,6 +47,26 @@ class MlflowRegistry:
         """See `ModelRegistry`."""
         found = self._absent_is_none(self._client.get_model_version_by_alias, name, alias)
         return self._version(found) if found else None
+
+    @translated
+    def names(self) -> list[str]:
+        """See `ModelRegistry`."""
+        return sorted(m.name for m in _pages(self._client.search_registered_models))
+
+    @translated
+    def versions(self, name: str) -> list[ModelVersion]:
+        """See `ModelRegistry`."""
+        model = self._absent_is_none(self._client.get_registered_model, name)
+        if model is None:
+            return []
+        chosen = partial(self._client.search_model_versions, f"name = '{name}'")
+        found = [self._version(version) for version in _pages(chosen)]
+        aliases = dict(model.aliases)  # the search does not fill them in
+        named = [
+            replace(one, aliases=sorted(a for a, n in aliases.items() if int(n) == one.version))
+            for one in found
+        ]
+        return sorted(named, key=lambda version: version.version)
 
     @translated
     def set_alias(self, name: str, alias: str, version: int) -> None:
@@ -108,6 +130,15 @@ class MlflowRegistry:
             tags=dict(version.tags),
             aliases=tuple(version.aliases),
         )
+
+
+def _pages(search: Callable[..., Any]) -> Iterator[Any]:
+    """Everything a search of MLflow's finds, page by page."""
+    token = None
+    while token != "":
+        page_ = search(page_token=token)
+        yield from page_
+        token = page_.token or ""
 
 
 def _load(uri: str) -> nn.Module:

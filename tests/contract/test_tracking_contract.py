@@ -263,6 +263,22 @@ def test_an_alias_points_at_one_version_and_moves(services: Services, registered
     assert list(found.aliases) == [PREVIOUS]
 
 
+def test_models_and_their_versions_are_listed_with_aliases(services: Services, registered) -> None:
+    registry, name = services.registry, services.model
+    assert registry.versions(name) == []
+    one, two = registered("1" * 32), registered("2" * 32)
+    registry.set_alias(name, CHAMPION, two.version)
+    registry.set_alias(name, PREVIOUS, one.version)
+    assert name in registry.names()
+    listed = registry.versions(name)
+    assert [(version.version, list(version.aliases)) for version in listed] == [
+        (1, [PREVIOUS]),
+        (2, [CHAMPION]),
+    ]
+    assert [version.run_id for version in listed] == [one.run_id, two.run_id]
+    assert listed[1].tags == two.tags
+
+
 def test_an_alias_of_an_unknown_model_is_none(services: Services) -> None:
     assert services.registry.by_alias("none", CHAMPION) is None
 
