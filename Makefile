@@ -33,9 +33,14 @@ bench: setup-bench ## measure against the book's code and torchvision
 	@$(BIN)/nightforge bench data
 	@$(BIN)/nightforge bench sweep
 	@$(BIN)/nightforge bench sweep-replay
+	@$(BIN)/nightforge bench gate
+	@$(BIN)/nightforge bench serve
 
 # A file's tests share its servers, so they stay together; one thread each, for they share the cores.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+# One process more than there are cores, because servers, timeouts and kills are often waited for.
+PROCESSES := $(shell expr $$(nproc) + 1)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --maxprocesses 4 \
+	--dist loadfile --no-loadscope-reorder
 
 test: setup ## the whole test suite
 	@$(PYTEST)

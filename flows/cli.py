@@ -1,4 +1,4 @@
-"""The command line: `nightforge up | down | status | run | data | study | bench`."""
+"""The command line: `nightforge up`, `run`, `predict`, `serve` and the others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from components.settings import Settings
 from flows.connection import answering, connect
 from flows.data_commands import app as data_commands
 from flows.embedded import Embedded
+from flows.predict_commands import predict, serve
 from flows.probes import Addresses, busy
+from flows.registry_commands import lineage, registry, rollback
 from flows.study_commands import app as study_commands
 
 if TYPE_CHECKING:
@@ -77,6 +79,8 @@ def _print_error(error: object) -> None:
 
 app.add_typer(data_commands, name="data")
 app.add_typer(study_commands, name="study")
+for command in (registry, rollback, lineage, predict, serve):
+    app.command()(command)
 
 
 @app.callback()
@@ -152,14 +156,24 @@ def bench(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Where to write the result.")
     ] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option("--figure", help="Where to draw it, for benchmarks that can."),
+    ] = None,
 ) -> None:
     """Measure against a reference in the same run."""
     from components.benchmarks import BENCHMARKS
+    from components.benchmarks.base import refuse_undrawable, save_figure
 
-    result = BENCHMARKS.get(name)(lambda line: console.print(line, highlight=False))
+    benchmark = BENCHMARKS.get(name)
+    if figure:
+        refuse_undrawable(name, benchmark, figure)
+    result = benchmark(lambda line: console.print(line, highlight=False))
     text = result.model_dump_json(indent=2)
     if json_file:
         json_file.write_text(text + "\n", encoding="utf-8")
+    if figure:
+        save_figure(result, figure)
     console.print_json(text)
 
 
@@ -174,12 +188,15 @@ def _start(settings: Settings) -> Addresses:
 
 def _prepare(settings: Settings, addresses: Addresses, started: datetime) -> None:
     connect(settings, addresses)
+    from components.jobs.context import JobContext
     from flows.deployments import register_all
-    from flows.reconcile import close_orphans
+    from flows.reconcile import close_orphans, settle_promotions
 
     with answering(settings):
         register_all(settings)
         for line in close_orphans(addresses.mlflow, started):
+            console.print(line, highlight=False)
+        for line in settle_promotions(JobContext.connect(Settings.from_environment(os.environ))):
             console.print(line, highlight=False)
 
 

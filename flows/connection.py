@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from components.errors import ServiceError
 from components.settings import Settings
 from flows.embedded import Embedded
 from flows.probes import Addresses
+
+if TYPE_CHECKING:
+    from components.jobs.context import JobContext
 
 
 @contextmanager
@@ -57,3 +61,25 @@ def register_if_running(settings: Settings) -> None:
 
     with answering(settings):
         register_all(settings)
+
+
+def job_context(settings: Settings) -> JobContext:
+    """What a job needs, over the MLflow server that the settings name or that runs embedded.
+
+    Raises:
+        ServiceError: If there is neither, or a service that should run does not answer.
+    """
+    if settings.mlflow_uri is None:
+        addresses = Embedded(settings).join()
+        if addresses is None:
+            raise ServiceError(
+                f"services of {settings.home}",
+                got="nothing running",
+                wanted="the embedded servers, which hold the models",
+                remedy="Start them with `nightforge up`.",
+            )
+        connect(settings, addresses)
+        settings = Settings.from_environment(os.environ)
+    from components.jobs.context import JobContext
+
+    return JobContext.connect(settings)

@@ -23,17 +23,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from components.catalog import unknown_key
 from components.datasets.drift import DriftConfig
 from components.datasets.sections import OWN_FILE, Datasets
+from components.jobs.context import registered_models
 from components.models import MODELS
 from components.params import Tree, check, load_params, load_recipes, merge, profile_names
 from components.promotion.policy import PromotionParams
 from components.settings import Settings
 from flows.data import data
-from flows.parameters import DATASET, checked_parameters
+from flows.limits import GPU_LIMIT, GPU_SLOTS, promotion_limit
+from flows.parameters import checked_parameters, own_choices
 from flows.pipeline import nightly
 from flows.probes import POOL
+from flows.registry import registry
+from flows.rollback import rollback
 from flows.self_check import self_check
 from flows.sweep import refuse_sweep, sweep
-from flows.tasks import GPU_LIMIT, GPU_SLOTS, PROMOTION_LIMIT
 from flows.train import train
 
 
@@ -120,15 +123,16 @@ class DeploymentSpec:
         )
 
 
+TRAINED = ("training", "gan", "network")  # sections that say how models are trained
 DEPLOYMENTS: dict[str, DeploymentSpec] = {
     spec.name: spec
     for spec in (
-        DeploymentSpec(nightly, ("nightly",), ("training", "network"), scheduled=True, single=True),
+        DeploymentSpec(nightly, ("nightly",), TRAINED, scheduled=True, single=True),
         DeploymentSpec(data, ("nightly",)),
-        DeploymentSpec(train, ("nightly",), ("training", "gan", "network")),
-        DeploymentSpec(
-            sweep, ("nightly", "sweep"), ("training", "gan", "network"), refuse=refuse_sweep
-        ),
+        DeploymentSpec(train, ("nightly",), TRAINED),
+        DeploymentSpec(sweep, ("nightly", "sweep"), TRAINED, refuse=refuse_sweep),
+        DeploymentSpec(rollback, ()),
+        DeploymentSpec(registry, ()),
         DeploymentSpec(self_check, ("nightly",)),
     )
 }
@@ -168,8 +172,8 @@ def _check_sections(tree: Tree, where: str, own_datasets: Iterable[str]) -> None
     check(DriftConfig, tree.get("drift", {}), f"{where}: drift")
     check(PromotionParams, tree.get("promotion", {}), f"{where}: promotion")
     check(ScheduleConfig, tree.get("schedule", {}), f"{where}: schedule")
-    for section in {spec.own[-1] for spec in DEPLOYMENTS.values()}:
-        takers = [spec for spec in DEPLOYMENTS.values() if spec.own[-1] == section]
+    for section in {spec.own[-1] for spec in DEPLOYMENTS.values() if spec.own}:
+        takers = [spec for spec in DEPLOYMENTS.values() if spec.own[-1:] == (section,)]
         known = set[str]().union(*(spec.own_keys for spec in takers))
         for key in tree.get(section, {}):
             if key not in known:
@@ -191,7 +195,7 @@ def register_all(settings: Settings) -> None:
     schedule = ScheduleConfig.model_validate(tree.get("schedule", {}))
     with get_client(sync_client=True) as client:
         _ensure_pool(client)
-        client.upsert_global_concurrency_limit_by_name(PROMOTION_LIMIT, 1)
+        _ensure_promotion_limits(client, datasets_of(settings))
         _ensure_gpu_limit(client)
         for spec in DEPLOYMENTS.values():
             _register(client, spec, tree, schedule, own)
@@ -202,6 +206,15 @@ def _ensure_pool(client: SyncPrefectClient) -> None:
     pool = WorkPoolCreate(name=POOL, type="process", base_job_template=template)
     with suppress(ObjectAlreadyExists):
         client.create_work_pool(pool)
+
+
+def _ensure_promotion_limits(client: SyncPrefectClient, datasets: Datasets) -> None:
+    """One promotion of a registered model at a time, from the first start on."""
+    there = {found.name for found in client.read_global_concurrency_limits(limit=200)}
+    for dataset in datasets:
+        for model in registered_models(dataset, images=datasets.spec(dataset).images):
+            if promotion_limit(model) not in there:
+                client.upsert_global_concurrency_limit_by_name(promotion_limit(model), 1)
 
 
 def _ensure_gpu_limit(client: SyncPrefectClient) -> None:
@@ -245,8 +258,9 @@ def _register(
     )
     assert isinstance(deployment, RunnerDeployment)
     # The form is drawn from the flow's signature, which cannot know a person's own datasets.
-    if schema := deployment._parameter_openapi_schema.properties.get(DATASET):
-        schema["enum"] = [*schema["enum"], *own_datasets]
+    for key, more in own_choices(own_datasets).items():
+        if schema := deployment._parameter_openapi_schema.properties.get(key):
+            schema["enum"] = [*schema["enum"], *more]
     if not first:
         # An update with no schedules would delete those on the server; one without the field
         # leaves them alone.

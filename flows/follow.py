@@ -94,6 +94,8 @@ def print_summary(report: RunReport, console: Console) -> None:
     """One table: data, metrics, decision, champion, seconds per step; then the links."""
     for warning in report.warnings:
         console.print(f"[bold yellow]! {warning}[/]", highlight=False)
+    for note in report.notes:
+        console.print(note, highlight=False, markup=False)
     table = Table(title=f"{report.flow}: {report.state.lower()} in {report.seconds:.1f} s")
     table.add_column("what", style="bold")
     table.add_column("result", overflow="fold")

@@ -10,19 +10,21 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from components.datasets import DATASETS
+from components.jobs.context import registered_models
 from components.models import MODELS
-from components.models.spec import ModelKind
 from components.tuning import SCHEDULERS, SEARCHERS
 
-_IMAGES = [name for name in DATASETS if DATASETS.get(name).images]
-_CLASSIFIERS = [name for name in MODELS if MODELS.get(name).kind is ModelKind.CLASSIFIER]
+_REGISTERED = sorted(
+    model
+    for name in DATASETS
+    for model in registered_models(name, images=DATASETS.get(name).images)
+)
 
 # A person's own datasets are added to these choices when the deployments are registered.
 DatasetName = Annotated[str, Field(json_schema_extra={"enum": list(DATASETS)})]
-ImageDatasetName = Annotated[str, Field(json_schema_extra={"enum": _IMAGES})]
+RegisteredModelName = Annotated[str, Field(json_schema_extra={"enum": _REGISTERED})]
 ModelName = Annotated[str, Field(json_schema_extra={"enum": list(MODELS)})]
 SearcherName = Annotated[str, Field(json_schema_extra={"enum": list(SEARCHERS)})]
 SchedulerName = Annotated[str, Field(json_schema_extra={"enum": list(SCHEDULERS)})]
 Workers = Annotated[int, Field(ge=1, le=1024)]
 ModeName = Literal["auto", "max", "min"]
-ClassifierName = Annotated[str, Field(json_schema_extra={"enum": _CLASSIFIERS})]

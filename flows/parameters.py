@@ -10,9 +10,17 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from components.catalog import unknown_key
 from components.errors import ConfigError
+from components.jobs.context import registered_models
 from components.params import Tree, check
 
-DATASET = "dataset"
+DATASET, REGISTERED_MODEL = "dataset", "registered_model"
+
+
+def own_choices(own_datasets: Iterable[str]) -> dict[str, list[str]]:
+    """What parameters may be besides what the catalogs know, because of a person's own datasets."""
+    names = list(own_datasets)
+    models = [model for name in names for model in registered_models(name, images=True)]
+    return {DATASET: names, REGISTERED_MODEL: models}
 
 
 def checked_parameters(
@@ -27,12 +35,12 @@ def checked_parameters(
         flow: Its signature decides.
         values: Parameter names and values.
         place: How a person finds a parameter ("params.yaml: training").
-        own_datasets: Names that the parameter `dataset` may have besides the catalog's.
+        own_datasets: A person's own, which parameters may name besides the catalog's.
 
     Raises:
         ConfigError: For an unknown name or an unusable value.
     """
-    hints = get_type_hints(flow.fn, include_extras=True)
+    hints, own = get_type_hints(flow.fn, include_extras=True), own_choices(own_datasets)
     schema: dict[str, Any] = flow.parameters.properties
     checked: Tree = {}
     for key, value in values.items():
@@ -44,7 +52,7 @@ def checked_parameters(
                 mode="json"
             )
             continue
-        choices = [*schema[key].get("enum", ()), *(own_datasets if key == DATASET else ())]
+        choices = [*schema[key].get("enum", ()), *own.get(key, ())]
         if choices and value not in choices:
             raise unknown_key(where, str(value), choices)
         checked[key] = _plain(hint, value, where)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from components.jobs.context import kind_of, registered_model
 from components.jobs.train import TrainOutcome
 from components.versioning.versions import DatasetVersion
 from flows import tasks
+from flows.limits import one_promotion_at_a_time
 from flows.reports import Reporting
 from flows.summary import describe_candidate, describe_decision
 
 
 def promote_if_better(run: Reporting, trained: TrainOutcome, dataset: DatasetVersion) -> None:
     """Compare the candidate with the champion on the test split; one such comparison at a time."""
-    with tasks.one_promotion_at_a_time():
+    model = registered_model(dataset.name, kind_of(trained.run))
+    with one_promotion_at_a_time(model):
+        tasks.settle(model)
         evaluation = run.step("evaluate", tasks.evaluate, trained.run, dataset)
         describe_candidate(run.report, evaluation.run, tasks.context().tracker)
 

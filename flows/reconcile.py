@@ -1,10 +1,11 @@
-"""Close what a crash left open, at every start of the embedded servers.
+"""Close or finish what a crash left open, at every start of the embedded servers.
 
 What was running before cannot be running then: leftover processes were ended first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from prefect.client.orchestration import get_client
@@ -12,8 +13,11 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, Fl
 from prefect.client.schemas.objects import StateType
 from prefect.states import Crashed
 
+from components.jobs.context import JobContext
+from components.jobs.recovery import settle, unsettled
 from components.tracking.base import RunStatus, Tag
 from components.tracking.mlflow import MlflowTracker
+from flows.limits import one_promotion_at_a_time
 
 REASON = "closed at start: its process was gone"
 OPEN_STATES = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
@@ -49,3 +53,23 @@ def close_orphans(mlflow_uri: str, started: datetime) -> list[str]:
         tracker.finish(tracked.run_id, RunStatus.KILLED)
         lines.append(f"MLflow run {tracked.name}: {REASON}")
     return lines
+
+
+def settle_promotions(context: JobContext) -> Iterator[str]:
+    """Finish or undo promotions and rollbacks that were left half done.
+
+    Trouble with one model must not keep the servers from starting, nor the others from being
+    settled.
+
+    Yields:
+        A line for a person about each.
+    """
+    for name in context.registry.names():
+        try:
+            if unsettled(context.registry, name):
+                yield f"{name}: something was left half done; finishing it"
+                with one_promotion_at_a_time(name):
+                    yield from [settled.line for settled in settle(context, name)]
+        except Exception as error:  # whatever a person's hand or a disk did to the records
+            words = " ".join(str(error).split())[:300]
+            yield f"{name}: what was left half done stays so ({type(error).__name__}: {words})"

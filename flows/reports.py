@@ -78,6 +78,7 @@ class RunReport(_Part):
     error: str | None = None
     seconds: float = 0.0
     warnings: list[str] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
     steps: list[StepReport] = Field(default_factory=list)
     dataset: DatasetReport | None = None
     model: ModelReport | None = None
@@ -169,6 +170,8 @@ def markdown(report: RunReport) -> str:
     parts += [f"> **{warning}**" for warning in report.warnings]
     if report.error:
         parts.append(f"**Error.** {report.error}")
+    if report.notes:
+        parts.append("\n".join(f"- {note}" for note in report.notes))
     if report.dataset:
         parts.append(_dataset_lines(report.dataset))
     if report.metrics:

@@ -7,17 +7,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.datasets.base import Split
+from components.jobs.context import kind_of
 from components.jobs.data import DataOutcome
 from components.jobs.evaluate import headline
-from components.jobs.gate import GateOutcome, PromoteOutcome
+from components.jobs.gate import GateOutcome
+from components.jobs.promote import PromoteOutcome
 from components.jobs.self_check import SelfCheck
 from components.jobs.sweep import StudyOutcome
+from components.models.spec import ModelKind
 from components.tracking.base import (
     CHAMPION,
     CONFUSION_MATRIX,
     INCUMBENT,
     LEARNING_CURVES,
     STUDY_PAGE,
+    TEST_SAMPLES,
     TRIAL_CURVES,
     WORST_MISTAKES,
     TrackedRun,
@@ -38,6 +42,15 @@ FINAL = (
     "epochs",
     "training_seconds",
 )
+
+
+# Of a candidate on the test split.
+PICTURES: dict[ModelKind, dict[str, str]] = {
+    ModelKind.CLASSIFIER: {"confusion matrix": CONFUSION_MATRIX, "worst mistakes": WORST_MISTAKES},
+    ModelKind.IMAGE_GAN: {"samples": TEST_SAMPLES},
+    ModelKind.POINT_GAN: {},
+    ModelKind.REGRESSOR: {},
+}
 
 
 def describe_self_check(report: RunReport, check: SelfCheck) -> None:
@@ -78,8 +91,8 @@ def _show_run(report: RunReport, run: TrackedRun, tracker: Tracker) -> None:
 def describe_candidate(report: RunReport, run: TrackedRun, tracker: Tracker) -> None:
     """The headline metrics, pictures, and where to see the rest."""
     _show_run(report, run, tracker)
-    report.pictures["confusion matrix"] = tracker.artifact_url(run.run_id, CONFUSION_MATRIX)
-    report.pictures["worst mistakes"] = tracker.artifact_url(run.run_id, WORST_MISTAKES)
+    for what, path in PICTURES[kind_of(run)].items():
+        report.pictures[what] = tracker.artifact_url(run.run_id, path)
     report.metrics |= headline(run)
 
 

@@ -14,7 +14,6 @@ from components.jobs.learners import Recipe
 from components.jobs.studies import MetricName, SweepConfig, study_folder, study_of
 from components.jobs.sweep import OpenStudy, StudyOutcome, open_study
 from components.models.network import NetworkConfig
-from components.models.spec import ModelKind
 from components.training.classifier import TrainConfig
 from components.training.gan import GanConfig
 from components.tuning.coordinator import Coordinator
@@ -26,7 +25,7 @@ from flows import tasks
 from flows.forms import DatasetName, ModelName, ModeName, SchedulerName, SearcherName, Workers
 from flows.promote import promote_if_better
 from flows.reports import reporting
-from flows.summary import describe_data, describe_study, describe_training, trial_rows
+from flows.summary import describe_data, describe_study, trial_rows
 from flows.task_runners import own_address, task_runner
 
 SHOW_SECONDS = 2.0
@@ -55,8 +54,8 @@ def sweep(
 ) -> None:
     """Run a study of hyperparameters, or take it up where it stopped.
 
-    The best trial is trained to the end from its checkpoint. A classifier of images then goes to
-    the gate, like a candidate of the nightly flow.
+    The best trial is trained to the end from its checkpoint and goes to the gate, like a candidate
+    of the nightly flow.
 
     Args:
         study: Its name; the same name continues it, with the same base and space.
@@ -104,10 +103,7 @@ def sweep(
         if not gate:
             return
         trained = run.step("train", tasks.train, data.dataset, found.recipe, False)
-        if recipe.kind is ModelKind.CLASSIFIER:
-            promote_if_better(run, trained, data.dataset)
-        else:
-            describe_training(run.report, trained.run, tasks.context().tracker)
+        promote_if_better(run, trained, data.dataset)
 
 
 def refuse_sweep(parameters: Mapping[str, Any]) -> None:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from functools import cache
 from typing import Any
 from uuid import UUID
 
 import httpx
-import torch
 from prefect import get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.concurrency.sync import concurrency
 from prefect.runtime import flow_run
 from prefect.tasks import Task
 
@@ -22,13 +19,21 @@ from components.errors import TrackingError
 from components.jobs import data as data_job
 from components.jobs import evaluate as evaluate_job
 from components.jobs import gate as gate_job
+from components.jobs import lineage as lineage_job
+from components.jobs import promote as promote_job
+from components.jobs import recovery as recovery_job
+from components.jobs import rollback as rollback_job
 from components.jobs import self_check as self_check_job
 from components.jobs import train as train_job
 from components.jobs.context import FlowRunRef, JobContext
 from components.jobs.data import DataOutcome
 from components.jobs.evaluate import EvaluationOutcome
-from components.jobs.gate import GateOutcome, PromoteOutcome, RegisterOutcome
+from components.jobs.gate import GateOutcome, RegisterOutcome
 from components.jobs.learners import Recipe
+from components.jobs.lineage import ModelHistory
+from components.jobs.promote import PromoteOutcome
+from components.jobs.references import Reference, find
+from components.jobs.rollback import RollbackOutcome
 from components.jobs.self_check import SelfCheck
 from components.jobs.train import TrainOutcome
 from components.jobs.trial_processes import keep_working
@@ -40,12 +45,9 @@ from components.tuning.space import short
 from components.tuning.trial import TrialStatus
 from components.tuning.tuner import Tuner
 from components.versioning.versions import DatasetVersion
+from flows.limits import gpu_slot, one_promotion_at_a_time
 
-PROMOTION_LIMIT = "promotion"
-GPU_LIMIT = "gpu"
-GPU_SLOTS = 4  # small trials that share the GPUs at first; a person may change it in the UI
 SWEEP_SECONDS = 20  # between two lines about a sweep in which nothing else happens
-LEASE_SECONDS = 60.0  # after this time the slot of a killed flow run comes back; Prefect's minimum
 
 
 @cache
@@ -182,21 +184,11 @@ def work(address: Address, threads: int, number: int) -> None:
         keep_working(address, threads, get_run_logger().warning)
 
 
-@contextmanager
-def gpu_slot() -> Iterator[None]:
-    """One of the places on the GPUs, where there are GPUs."""
-    if not torch.cuda.is_available():
-        yield
-        return
-    with concurrency(GPU_LIMIT, strict=True, lease_duration=LEASE_SECONDS):
-        yield
-
-
-@contextmanager
-def one_promotion_at_a_time() -> Iterator[None]:
-    """From the comparison with the champion to the move of its alias, nobody else does either."""
-    with concurrency(PROMOTION_LIMIT, strict=True, lease_duration=LEASE_SECONDS):
-        yield
+@task(name="settle", task_run_name="settle {model}", **_RETRIED)
+def settle(model: str) -> None:
+    """Finish or undo what a kill left half done of earlier promotions."""
+    for settled in recovery_job.settle(context(), model):
+        get_run_logger().warning(settled.line)
 
 
 @task(name="evaluate", task_run_name="evaluate", **_RETRIED)
@@ -222,4 +214,18 @@ def gate(
 @task(name="promote", task_run_name="promote", **_RETRIED)
 def promote(version: ModelVersion, dataset: DatasetVersion) -> PromoteOutcome:
     """Move the champion alias if the gate said so."""
-    return gate_job.promote(context(), version, dataset)
+    return promote_job.promote(context(), version, dataset.version)
+
+
+@task(name="rollback", task_run_name="rollback {model}", **_RETRIED)
+def rollback(model: str, reason: str, to: int | None) -> RollbackOutcome:
+    """Make an earlier version champion again."""
+    find(context().registry, Reference(model))  # before a limit is made for a misspelt name
+    with one_promotion_at_a_time(model):
+        return rollback_job.rollback(context(), model, reason, to)
+
+
+@task(name="registry", task_run_name="registry {model}", **_RETRIED)
+def history(model: str) -> ModelHistory:
+    """All versions, and all moves of the champion alias."""
+    return lineage_job.history(context(), model)

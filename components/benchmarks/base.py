@@ -7,16 +7,56 @@ import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast, get_type_hints
 
 from pydantic import BaseModel, ConfigDict
 
 from components.errors import ConfigError
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DOTS_PER_INCH = 110
 SECONDS = "seconds: "
 PACKAGES = ("torch", "torchvision", "numpy", "d2l", "optuna", "ray")
+
+
+class Drawable(Protocol):
+    """A result with a picture."""
+
+    def figure(self) -> Figure:
+        """Draw it."""
+
+
+def refuse_undrawable(name: str, benchmark: Callable[..., BaseModel], path: Path) -> None:
+    """Refuse a picture that cannot be made, before the benchmark takes its minutes.
+
+    Raises:
+        ConfigError: If the benchmark's result has no picture, or there is no such format.
+    """
+    from matplotlib.figure import Figure
+
+    formats = Figure().canvas.get_supported_filetypes()
+    if not hasattr(get_type_hints(benchmark)["return"], "figure"):
+        got, wanted = "a benchmark without a picture", "one that can be drawn"
+    elif path.suffix.removeprefix(".") not in formats:
+        got, wanted = f"the file name {path}", f"a name that ends with .{', .'.join(formats)}"
+    else:
+        return
+    raise ConfigError(
+        f"bench {name} --figure",
+        got=got,
+        wanted=wanted,
+        remedy="Leave --figure out, or draw `nightforge bench gate --figure gate.png`.",
+    )
+
+
+def save_figure(result: BaseModel, path: Path) -> None:
+    """Draw a result that `refuse_undrawable` let pass."""
+    cast(Drawable, result).figure().savefig(path, dpi=DOTS_PER_INCH)
 
 
 class Side(BaseModel):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +10,9 @@ import torch
 from torch import nn
 
 from components.datasets.device_loader import DeviceSplit
+from components.evaluation.cost import latency, size_bytes
 from components.evaluation.report import EvaluationReport, confusion_matrix, reliability
 from components.training.classifier import EVALUATION_BATCH
-from components.training.precision import synchronise
-
-LATENCY_RUNS = 50
-LATENCY_WARMUP = 10
 
 
 @dataclass(frozen=True)
@@ -27,7 +22,7 @@ class Subject:
     model: str
     dataset: str
     dataset_version: str
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...] = ()
 
 
 @torch.inference_mode()
@@ -50,7 +45,7 @@ def evaluate_classifier(
     counts = confusion_matrix(test.labels.cpu(), predictions.cpu(), classes)
     hits = counts.diagonal()
     probabilities: npt.NDArray[np.float32] = scores.softmax(1).cpu().numpy()
-    tensors = [*model.parameters(), *model.buffers()]
+    speed = latency(model, next(test.unit_images(1)))
     report = EvaluationReport(
         model=subject.model,
         dataset=subject.dataset,
@@ -63,19 +58,8 @@ def evaluate_classifier(
         precision=tuple((hits / np.maximum(counts.sum(0), 1)).tolist()),
         recall=tuple((hits / np.maximum(counts.sum(1), 1)).tolist()),
         calibration_error=reliability(probabilities, test.labels.cpu().numpy()).error,
-        latency_ms=_latency_ms(model, test),
-        size_bytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
+        latency_ms=speed.median,
+        latency_quartiles_ms=speed.quartiles,
+        size_bytes=size_bytes(model),
     )
     return report, probabilities
-
-
-def _latency_ms(model: nn.Module, test: DeviceSplit) -> float:
-    image = next(test.unit_images(1))
-    times = []
-    for run in range(LATENCY_WARMUP + LATENCY_RUNS):
-        start = time.perf_counter()
-        model(image)
-        synchronise(image.device)
-        if run >= LATENCY_WARMUP:
-            times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1000

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 CALIBRATION_BINS = 15
 
 
-class EvaluationReport(BaseModel):
-    """One model on one test split.
+class Report(BaseModel, ABC):
+    """One model on one test split, whatever it learned.
 
     A metric that could not be measured is None, and the gate refuses it: absent is not zero.
     """
@@ -24,6 +26,34 @@ class EvaluationReport(BaseModel):
     model: str = Field(description="Which model: a run id or name and version")
     dataset: str
     dataset_version: str
+    latency_ms: float | None = Field(description="Median milliseconds for one example")
+    latency_quartiles_ms: tuple[float, float] | None = Field(
+        None, description="First and third quartile of the same"
+    )
+    size_bytes: int | None = Field(description="Bytes of all weights and buffers")
+
+    @property
+    @abstractmethod
+    def n(self) -> int:
+        """Number of test examples."""
+
+    @abstractmethod
+    def scalars(self) -> Iterator[tuple[str, float | None]]:
+        """Every number under the name it has in MLflow; None where it was not measured."""
+
+    @abstractmethod
+    def same_test(self, other: Report) -> bool:
+        """Whether both models were measured in the same way on the same examples."""
+
+    def unusable(self) -> list[str]:
+        """Names of the metrics that are missing or not finite."""
+        return [name for name, value in self.scalars() if value is None or not math.isfinite(value)]
+
+
+class EvaluationReport(Report):
+    """A classifier on one test split."""
+
+    kind: Literal["classification"] = "classification"
     class_names: tuple[str, ...]
     labels: tuple[int, ...] = Field(description="True class of each test image, in stored order")
     predictions: tuple[int, ...] = Field(description="Predicted class of each, in the same order")
@@ -34,8 +64,6 @@ class EvaluationReport(BaseModel):
     calibration_error: float | None = Field(
         description="Expected calibration error in [0, 1]: mean of |confidence - accuracy|"
     )
-    latency_ms: float | None = Field(description="Median milliseconds for one image")
-    size_bytes: int | None = Field(description="Bytes of all weights and buffers")
 
     @property
     def n(self) -> int:
@@ -52,8 +80,16 @@ class EvaluationReport(BaseModel):
         """(n,) bool: which images were classified correctly."""
         return np.equal(self.labels, self.predictions)
 
+    def same_test(self, other: Report) -> bool:
+        """See `Report`: the same images in the same order."""
+        return (
+            isinstance(other, EvaluationReport)
+            and self.dataset_version == other.dataset_version
+            and self.labels == other.labels
+        )
+
     def scalars(self) -> Iterator[tuple[str, float | None]]:
-        """Every number under the name it has in MLflow; None where it was not measured."""
+        """See `Report`."""
         yield "test_accuracy", self.accuracy
         yield "test_loss", self.loss
         yield "calibration_error", self.calibration_error
@@ -63,9 +99,89 @@ class EvaluationReport(BaseModel):
             for name, value in zip(self.class_names, getattr(self, kind), strict=True):
                 yield f"test_{kind}/{name}", value
 
-    def unusable(self) -> list[str]:
-        """Names of the metrics that are missing or not finite."""
-        return [name for name, value in self.scalars() if value is None or not math.isfinite(value)]
+
+class GenerationReport(Report):
+    """A generator, measured by the kernel distance of its samples from held-out real ones.
+
+    All kernels are times 1000, like the distance. Its squared distance (Gretton et al., 2012,
+    eq. 3) is mean(within) - 2 mean(towards), and a part that depends on the real examples alone.
+    """
+
+    kind: Literal["generation"] = "generation"
+    kernel_distance: float | None = Field(
+        description="Kernel inception distance times 1000: mean of estimates from subsets"
+    )
+    kernel_deviation: float | None = Field(description="Standard deviation of these estimates")
+    subset: int = Field(description="Samples of each side in an estimate")
+    within: tuple[float, ...] = Field(description="Mean kernel of each sample to the others")
+    towards: tuple[float, ...] = Field(description="Mean kernel of each sample to the real ones")
+    real: tuple[float, ...] = Field(description="Mean kernel of each real one to the samples")
+
+    @property
+    def n(self) -> int:
+        """Number of held-out real examples."""
+        return len(self.real)
+
+    def same_test(self, other: Report) -> bool:
+        """See `Report`: as many samples against the same real examples."""
+        return (
+            isinstance(other, GenerationReport)
+            and self.dataset_version == other.dataset_version
+            and (self.n, self.subset, len(self.within))
+            == (other.n, other.subset, len(other.within))
+        )
+
+    def scalars(self) -> Iterator[tuple[str, float | None]]:
+        """See `Report`."""
+        yield "test_kernel_distance", self.kernel_distance
+        yield "test_kernel_deviation", self.kernel_deviation
+        yield "latency_ms", self.latency_ms
+        yield "size_bytes", self.size_bytes
+
+
+class ErrorReport(Report):
+    """A model whose error is a mean over examples, such as a regression's squared error."""
+
+    kind: Literal["error"] = "error"
+    metric: str = Field(description="What the errors are, such as squared error")
+    errors: tuple[float, ...] = Field(description="Of each test example, in stored order")
+
+    @property
+    def n(self) -> int:
+        """Number of test examples."""
+        return len(self.errors)
+
+    @property
+    def error(self) -> float | None:
+        """Mean error; None without examples."""
+        return float(np.mean(self.errors)) if self.errors else None
+
+    def same_test(self, other: Report) -> bool:
+        """See `Report`: as many examples of the same data, by the same metric."""
+        return (
+            isinstance(other, ErrorReport)
+            and self.dataset_version == other.dataset_version
+            and (self.n, self.metric) == (other.n, other.metric)
+        )
+
+    def scalars(self) -> Iterator[tuple[str, float | None]]:
+        """See `Report`."""
+        yield "test_error", self.error
+        yield "latency_ms", self.latency_ms
+        yield "size_bytes", self.size_bytes
+
+
+AnyReport = EvaluationReport | GenerationReport | ErrorReport
+_REPORT: TypeAdapter[AnyReport] = TypeAdapter(Annotated[AnyReport, Field(discriminator="kind")])
+
+
+def parse_report(text: str) -> AnyReport:
+    """A report from its JSON.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    return _REPORT.validate_json(text)
 
 
 @dataclass(frozen=True)

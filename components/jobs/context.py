@@ -6,11 +6,12 @@ import subprocess
 from dataclasses import dataclass
 from functools import cached_property
 
-from components.errors import ConfigError
+from components.errors import ConfigError, TrackingError
+from components.models.spec import ModelKind
 from components.params import check, load_params
 from components.promotion.policy import PromotionParams, PromotionPolicy
 from components.settings import PROJECT_ROOT, Settings
-from components.tracking.base import ModelRegistry, Tag, Tracker
+from components.tracking.base import ModelRegistry, Tag, TrackedRun, Tracker
 from components.versioning.dvc import DvcWorkspace
 
 
@@ -70,9 +71,31 @@ class JobContext:
         return tags
 
 
-def registered_model(dataset: str) -> str:
+def registered_model(dataset: str, kind: ModelKind) -> str:
     """The registered model whose versions compete on a dataset."""
-    return f"{dataset}-classifier"
+    return f"{dataset}-{kind.role}"
+
+
+def registered_models(dataset: str, *, images: bool) -> list[str]:
+    """Every registered model that there may be for a dataset of images, or of a problem."""
+    kinds = [kind for kind in ModelKind if kind.images is images]
+    return sorted({registered_model(dataset, kind) for kind in kinds})
+
+
+def kind_of(run: TrackedRun) -> ModelKind:
+    """What a run's model learned.
+
+    Raises:
+        TrackingError: If the run does not say.
+    """
+    if Tag.KIND not in run.tags:
+        raise TrackingError(
+            f"tag {Tag.KIND} of run {run.name}",
+            got="nothing",
+            wanted="the kind of its model",
+            remedy="Train it again with --set force=true.",
+        )
+    return ModelKind(run.tags[Tag.KIND])
 
 
 def git_commit() -> str:

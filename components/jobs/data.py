@@ -8,6 +8,7 @@ from components.datasets.drift import DriftConfig, drift_between
 from components.datasets.prepared import ImageCard, PreparedDataset, load
 from components.errors import DataUnavailableError
 from components.jobs.context import JobContext, registered_model
+from components.models.spec import ModelKind
 from components.params import check, load_params
 from components.tracking import data_card, figures
 from components.tracking.base import (
@@ -84,7 +85,12 @@ def _reach(context: JobContext, name: str, on_line: OnLine) -> tuple[DatasetVers
 
 def _drift_warnings(context: JobContext, dataset: DatasetVersion) -> list[str]:
     """Whether the data have moved away from those the champion was trained on."""
-    champion = context.registry.by_alias(registered_model(dataset.name), CHAMPION)
+    models = sorted({registered_model(dataset.name, kind) for kind in ModelKind if kind.images})
+    return [line for model in models for line in _drift_of(context, dataset, model)]
+
+
+def _drift_of(context: JobContext, dataset: DatasetVersion, model: str) -> list[str]:
+    champion = context.registry.by_alias(model, CHAMPION)
     trained_on = champion.tags.get(Tag.DATASET_VERSION) if champion else None
     if champion is None or trained_on in (None, dataset.version):
         return []
@@ -95,7 +101,7 @@ def _drift_warnings(context: JobContext, dataset: DatasetVersion) -> list[str]:
     section = load_params(context.settings.params_file).get("drift") or {}
     limits = check(DriftConfig, section, "params.yaml: drift")
     moved = drift_between(old, new).exceeded(limits)
-    since = f"the data that champion version {champion.version} was trained on"
+    since = f"the data that champion version {champion.version} of {model} was trained on"
     return [f"Data drift against {since}: {'; '.join(moved)}."] if moved else []
 
 

@@ -1,34 +1,43 @@
-"""Register a candidate, decide, and move the alias: evidence first, alias last."""
+"""Register a candidate and decide; the evidence is stored before anything moves."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from components.errors import PromotionError
-from components.jobs.context import JobContext, registered_model
+from components.evaluation.report import AnyReport
+from components.jobs.context import JobContext, kind_of, registered_model
 from components.jobs.evaluate import (
+    ANCHOR_REPORT,
     CANDIDATE_REPORT,
     CHAMPION_REPORT,
     EvaluationOutcome,
+    incumbents,
     read_report,
 )
 from components.jobs.records import (
     DECISION_ARTIFACT,
-    DecisionRecord,
-    DecisionState,
     read_ledger,
     record_of,
     standing_decision,
     store_decision,
-    stored_decision,
     write_entry,
 )
 from components.promotion.decision import PromotionDecision, decide
 from components.promotion.ledger import AlphaLedger, reserve
 from components.promotion.policy import PromotionPolicy
 from components.tracking import model_card
-from components.tracking.base import CHAMPION, MODEL_CARD, PREVIOUS, ModelVersion, Tag, TrackedRun
+from components.tracking.base import (
+    CHAMPION,
+    DATASETS_EXPERIMENT,
+    MODEL_CARD,
+    ModelVersion,
+    Tag,
+    TrackedRun,
+)
 from components.versioning.versions import DatasetVersion
+
+CARRIED = (Tag.FINGERPRINT, Tag.KIND, Tag.MODEL, Tag.INPUT_SHAPE)  # from run to version
 
 
 @dataclass(frozen=True)
@@ -48,31 +57,27 @@ class GateOutcome:
     skipped: str | None
 
 
-@dataclass(frozen=True)
-class PromoteOutcome:
-    """Who is champion now."""
-
-    champion: ModelVersion | None
-    skipped: str | None
-
-
 def register(context: JobContext, run: TrackedRun, data: DatasetVersion) -> RegisterOutcome:
     """Make the run's model a version of its registered model, once, with its card.
 
     Raises:
         TrackingError: If the run was not evaluated, or the server refuses.
     """
-    name = registered_model(data.name)
+    name = registered_model(data.name, kind_of(run))
     if found := context.registry.version_of_run(name, run.run_id):
+        if not found.described:  # a kill came in between
+            card = context.tracker.read_text(run.run_id, MODEL_CARD)
+            context.registry.describe_version(name, found.version, card)
         return RegisterOutcome(found, f"registered before as version {found.version}")
-    tags = {
+    tags: dict[str, str] = {
         **context.tags(),
-        Tag.FINGERPRINT: run.tags[Tag.FINGERPRINT],
+        **{tag: run.tags[tag] for tag in CARRIED if tag in run.tags},
         Tag.DATASET: data.name,
         Tag.DATASET_VERSION: data.version,
         Tag.SAMPLE: str(data.sample).lower(),
     }
-    card = model_card.markdown(name, run, read_report(context, run, CANDIDATE_REPORT))
+    report = read_report(context, run.run_id, CANDIDATE_REPORT)
+    card = model_card.markdown(name, run, report, _links(context, run, data))
     context.tracker.log_text(run.run_id, MODEL_CARD, card)
     version = context.registry.register(name, run.run_id, tags)
     context.registry.describe_version(name, version.version, card)
@@ -102,9 +107,12 @@ def gate(
         return GateOutcome(version, decision, reason)
     champion = context.registry.by_alias(version.name, CHAMPION)
     _check_unchanged(champion, evaluation)
+    compared = incumbents(context, champion, policy.goal) if champion else {}
     decision = _decide(context, run, champion, policy, data)
     context.tracker.log_text(run.run_id, DECISION_ARTIFACT, decision.model_dump_json(indent=2))
-    store_decision(context.registry, version, data.version, record_of(decision, champion, policy))
+    anchor = compared.get(ANCHOR_REPORT)
+    record = record_of(decision, champion, policy, anchor.version if anchor else None)
+    store_decision(context.registry, version, data.version, record)
     return GateOutcome(_again(context, version), decision, None)
 
 
@@ -115,10 +123,12 @@ def _decide(
     policy: PromotionPolicy,
     data: DatasetVersion,
 ) -> PromotionDecision:
-    print_, candidate = run.tags[Tag.FINGERPRINT], read_report(context, run, CANDIDATE_REPORT)
+    def report(path: str) -> AnyReport:
+        return read_report(context, run.run_id, path)
+
+    print_, candidate = run.tags[Tag.FINGERPRINT], report(CANDIDATE_REPORT)
     if champion is None:
         return decide(candidate, None, policy, AlphaLedger(), print_)
-    incumbent = read_report(context, run, CHAMPION_REPORT)
     entry = reserve(
         read_ledger(context.registry, champion.name),
         policy,
@@ -128,41 +138,9 @@ def _decide(
     )
     write_entry(context.registry, champion.name, entry)
     ledger = read_ledger(context.registry, champion.name)
-    return decide(candidate, incumbent, policy, ledger, print_, champion.version)
-
-
-def promote(context: JobContext, version: ModelVersion, data: DatasetVersion) -> PromoteOutcome:
-    """Carry out a decision; one that a kill left half done is finished or undone here.
-
-    Raises:
-        PromotionError: If there is no decision, or the alias did not stay where it was put.
-    """
-    name, registry = version.name, context.registry
-    version = _again(context, version)
-    record = stored_decision(version, data.version)
-    if record is None:
-        raise PromotionError(
-            f"{name} version {version.version}",
-            got="no stored decision",
-            wanted="a decision of the gate on these data",
-            remedy="Run the nightly flow, which decides first.",
-        )
-    champion = registry.by_alias(name, CHAMPION)
-    if record.state is DecisionState.REFUSED:
-        return PromoteOutcome(champion, "the gate refused")
-    if record.state is not DecisionState.PENDING:
-        return PromoteOutcome(champion, f"the decision was {record.state} before")
-    present = champion.version if champion else None
-    if present not in (record.champion, version.version):
-        superseded = record.model_copy(update={"state": DecisionState.SUPERSEDED})
-        store_decision(registry, version, data.version, superseded)
-        reason = f"the champion is now version {present}, not {record.champion} as compared"
-        return PromoteOutcome(champion, reason)
-    if record.champion is not None:
-        registry.set_alias(name, PREVIOUS, record.champion)
-    registry.set_alias(name, CHAMPION, version.version)
-    _confirm(context, version, record, data)
-    return PromoteOutcome(registry.by_alias(name, CHAMPION), None)
+    anchor = report(ANCHOR_REPORT) if policy.goal == "cheaper" else None
+    incumbent = report(CHAMPION_REPORT)
+    return decide(candidate, incumbent, policy, ledger, print_, champion.version, anchor)
 
 
 def _check_unchanged(champion: ModelVersion | None, evaluation: EvaluationOutcome) -> None:
@@ -185,19 +163,15 @@ def _check_unchanged(champion: ModelVersion | None, evaluation: EvaluationOutcom
         )
 
 
-def _confirm(
-    context: JobContext, version: ModelVersion, record: DecisionRecord, data: DatasetVersion
-) -> None:
-    champion = context.registry.by_alias(version.name, CHAMPION)
-    if champion is None or champion.version != version.version:
-        raise PromotionError(
-            f"alias {CHAMPION} of {version.name}",
-            got=f"version {champion.version if champion else None}",
-            wanted=f"version {version.version}, just written",
-            remedy="Somebody else moved the alias at the same time; run the flow again.",
-        )
-    applied = record.model_copy(update={"state": DecisionState.APPLIED})
-    store_decision(context.registry, version, data.version, applied)
+def _links(context: JobContext, run: TrackedRun, data: DatasetVersion) -> dict[str, str]:
+    """Where a person walks from a version: name to address."""
+    links = {"training run": run.url}
+    if card := context.tracker.find(DATASETS_EXPERIMENT, f"{data.name}-{data.version}"):
+        links["data card"] = card.url
+    links["decision"] = context.tracker.artifact_page(run, DECISION_ARTIFACT)
+    if url := run.tags.get(Tag.FLOW_RUN_URL):
+        links["Prefect run"] = url
+    return links
 
 
 def _again(context: JobContext, version: ModelVersion) -> ModelVersion:

@@ -17,7 +17,7 @@ from components.datasets.base import Split
 from components.datasets.device_loader import tensors_to_device
 from components.datasets.prepared import PreparedDataset, PreparedTensors, load
 from components.datasets.stream import open_split
-from components.evaluation.generation import MEASURED_REAL, GenerationReference
+from components.evaluation.kernel_distance import MEASURED_REAL, GenerationReference
 from components.models import MODELS
 from components.models.deployable import Deployable, DeployableGenerator
 from components.models.gan import Gan

@@ -7,10 +7,14 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.errors import PromotionError
 from components.promotion.decision import PromotionDecision
 from components.promotion.ledger import AlphaEntry, AlphaLedger
 from components.promotion.policy import PromotionPolicy
 from components.tracking.base import CHAMPION, ModelRegistry, ModelVersion, Tag
+
+# What a promotion rests on, as its reason begins.
+DECIDING = ("first model", "mcnemar", "relative_distance", "bootstrap", "non_inferiority")
 
 
 class DecisionState(StrEnum):
@@ -20,6 +24,7 @@ class DecisionState(StrEnum):
     PENDING = "pending"
     APPLIED = "applied"
     SUPERSEDED = "superseded"
+    ROLLED_BACK = "rolled back"
 
 
 class DecisionRecord(BaseModel):
@@ -35,8 +40,19 @@ class DecisionRecord(BaseModel):
     promoted: bool
     reasons: tuple[str, ...]
     champion: int | None = Field(description="Version compared with; None for the first model")
+    anchor: int | None = Field(
+        None, description="Version that must not be undercut while this one is champion"
+    )
     policy: str = Field("", description="Digest of the policy; empty in records of older versions")
     decided_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def gist(self) -> str:
+        """In a line: what failed, or which test it passed."""
+        if not self.promoted:
+            return "; ".join(self.reasons)
+        deciding = [reason for reason in self.reasons if reason.startswith(DECIDING)]
+        return (deciding or list(self.reasons))[0]
 
 
 DECISION_ARTIFACT = "evaluation/decision.json"
@@ -48,8 +64,17 @@ def _tag(dataset_version: str) -> str:
 
 def stored_decision(version: ModelVersion, dataset_version: str) -> DecisionRecord | None:
     """The last decision made about a version on these data, if any."""
-    text = version.tags.get(_tag(dataset_version))
-    return DecisionRecord.model_validate_json(text) if text else None
+    return stored_decisions(version).get(dataset_version)
+
+
+def stored_decisions(version: ModelVersion) -> dict[str, DecisionRecord]:
+    """The last decision about a version on each version of the data."""
+    prefix = f"{Tag.DECISION}."
+    return {
+        key.removeprefix(prefix): DecisionRecord.model_validate_json(text)
+        for key, text in version.tags.items()
+        if key.startswith(prefix)
+    }
 
 
 def standing_decision(
@@ -61,7 +86,8 @@ def standing_decision(
     carried out does: a version that somebody rolled back does not come back by a change of policy.
     """
     record = stored_decision(version, dataset_version)
-    if record is None or record.state is DecisionState.APPLIED or CHAMPION in version.aliases:
+    carried_out = (DecisionState.APPLIED, DecisionState.ROLLED_BACK)
+    if record is None or record.state in carried_out or CHAMPION in version.aliases:
         return record
     overtaken = record.state is DecisionState.SUPERSEDED or record.policy != policy.digest()
     return None if overtaken else record
@@ -75,15 +101,42 @@ def store_decision(
     registry.tag_version(version.name, version.version, tags)
 
 
+def anchor_of(registry: ModelRegistry, champion: ModelVersion) -> ModelVersion:
+    """The last champion that was better than its predecessor, or the first one.
+
+    A champion that was promoted for being cheaper names it; any other is its own.
+
+    Raises:
+        PromotionError: If the version is gone.
+    """
+    carried_out = (DecisionState.APPLIED, DecisionState.ROLLED_BACK)
+    records = [r for r in stored_decisions(champion).values() if r.state in carried_out]
+    newest = max(records, key=lambda record: record.decided_at, default=None)
+    number = newest.anchor if newest and newest.anchor else champion.version
+    for version in registry.versions(champion.name):
+        if version.version == number:
+            return version
+    raise PromotionError(
+        f"{champion.name} version {number}",
+        got="nothing",
+        wanted="the version that cheaper champions are compared with",
+        remedy="Restore it, or set the policy's goal to better.",
+    )
+
+
 def record_of(
-    decision: PromotionDecision, champion: ModelVersion | None, policy: PromotionPolicy
+    decision: PromotionDecision,
+    champion: ModelVersion | None,
+    policy: PromotionPolicy,
+    anchor: int | None = None,
 ) -> DecisionRecord:
-    """A fresh decision, not yet acted on."""
+    """A fresh decision, not yet acted on; `anchor` if it was promoted for being cheaper."""
     return DecisionRecord(
         state=DecisionState.PENDING if decision.promoted else DecisionState.REFUSED,
         promoted=decision.promoted,
         reasons=decision.reasons,
         champion=champion.version if champion else None,
+        anchor=anchor,
         policy=policy.digest(),
     )
 

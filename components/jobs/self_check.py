@@ -24,7 +24,7 @@ from components.datasets import DATASETS
 from components.datasets.base import PrepareConfig, RawTensors, ReadRequest, Split
 from components.datasets.device_loader import tensors_to_device
 from components.errors import SelfCheckError
-from components.evaluation.generation import GenerationReference
+from components.evaluation.kernel_distance import GenerationReference
 from components.jobs.context import git_commit
 from components.models.gaussian_gan import gaussian_gan
 from components.models.linear import linear

@@ -49,7 +49,7 @@ def training_fingerprint(dataset_version: str, recipe: Recipe, force_token: str 
         "components.datasets.base",
     ]
     if recipe.kind.gan:
-        modules.append("components.evaluation.generation")
+        modules.append("components.evaluation.kernel_distance")
     options = recipe.network.of(MODELS.get(recipe.model))
     return fingerprint(
         dataset_version=dataset_version,
@@ -193,5 +193,7 @@ def _record(tracker: Tracker, run_id: str, learned: Learned) -> None:
     tracker.log_metrics(run_id, learned.summary, step=int(learned.summary["epochs"]))
     for path, figure in learned.pictures.items():
         tracker.log_figure(run_id, path, figure)
+    shape = ",".join(str(size) for size in learned.example.shape[1:])
+    tracker.set_tags(run_id, {Tag.INPUT_SHAPE: shape})
     tracker.log_model(run_id, learned.model, learned.example)
     tracker.finish(run_id, RunStatus.FINISHED)

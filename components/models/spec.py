@@ -30,6 +30,11 @@ class ModelKind(StrEnum):
         return self in (ModelKind.CLASSIFIER, ModelKind.IMAGE_GAN)
 
     @property
+    def role(self) -> str:
+        """What a trained one is in the registry: classifier, regressor or generator."""
+        return "generator" if self.gan else str(self)
+
+    @property
     def gan(self) -> bool:
         """Whether the section `gan` rather than `training` says how it is trained."""
         return self in (ModelKind.IMAGE_GAN, ModelKind.POINT_GAN)

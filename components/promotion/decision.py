@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from components.errors import PromotionError
-from components.evaluation.report import EvaluationReport
+from components.evaluation.report import Report
 from components.promotion import RULES
 from components.promotion.ledger import AlphaLedger
 from components.promotion.policy import PromotionPolicy
@@ -47,12 +47,13 @@ class PromotionDecision(BaseModel):
 
 
 def decide(
-    candidate: EvaluationReport,
-    champion: EvaluationReport | None,
+    candidate: Report,
+    champion: Report | None,
     policy: PromotionPolicy,
     ledger: AlphaLedger,
     fingerprint: str,
     champion_version: int | None = None,
+    anchor: Report | None = None,
 ) -> PromotionDecision:
     """Apply every rule of the catalog.
 
@@ -64,6 +65,7 @@ def decide(
         ledger: Must hold the reservation for this test when there is a champion.
         fingerprint: The candidate's training fingerprint, under which alpha was reserved.
         champion_version: The champion's, against which it was reserved; None for no champion.
+        anchor: What must not be undercut under the goal "cheaper"; see `Comparison`.
 
     Raises:
         PromotionError: If alpha was not reserved before the test.
@@ -78,7 +80,7 @@ def decide(
             wanted="a ledger entry made before the test",
             remedy="Reserve alpha first (components.promotion.ledger.reserve).",
         )
-    comparison = Comparison(candidate, champion, policy, entry.alpha if entry else 0.0)
+    comparison = Comparison(candidate, champion, policy, entry.alpha if entry else 0.0, anchor)
     results = [result for name in RULES if (result := RULES.get(name)(comparison))]
     failed = [result for result in results if not result.passed]
     reasons = [f"{result.rule}: {result.reason}" for result in failed or results]

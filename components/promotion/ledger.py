@@ -66,12 +66,13 @@ def reserve(
     one test, paid once; against another champion it is another.
 
     Returns:
-        An entry whose alpha is 0 when the year's budget is used up.
+        An entry whose alpha is 0 when the year's budget is used up; it may be asked for again.
     """
-    if existing := ledger.find(candidate, dataset_version, champion):
+    existing = ledger.find(candidate, dataset_version, champion)
+    if existing and existing.alpha > 0:
         return existing
     now = now or datetime.now(UTC)
-    share = policy.alpha_per_year / policy.tests_per_year
+    share = policy.level
     left = policy.alpha_per_year - ledger.spent(now)
     alpha = share if left >= share * (1 - 1e-9) else 0.0
     return AlphaEntry(

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
-from torch import nn
 
 from components.datasets.base import UInt8Array
+
+if TYPE_CHECKING:  # seconds that a command which only looks things up need not wait
+    from matplotlib.figure import Figure
+    from torch import nn
 
 PREFIX = "nightforge."
 CHAMPION = "champion"
@@ -23,6 +25,7 @@ LEARNING_CURVES = "learning_curves.png"
 SAMPLES = "samples"
 MODEL_CARD = "model_card.md"
 CALIBRATION = "calibration.png"
+TEST_SAMPLES = "test_samples.png"
 CONFUSION_MATRIX = "confusion_matrix.png"
 WORST_MISTAKES = "worst_mistakes.png"
 DATASETS_EXPERIMENT = "datasets"
@@ -48,6 +51,7 @@ class Tag(StrEnum):
     CHANGE = PREFIX + "change"
     MODEL = PREFIX + "model"
     KIND = PREFIX + "kind"
+    INPUT_SHAPE = PREFIX + "input_shape"
     SEED = PREFIX + "seed"
     DEVICE = PREFIX + "device"
     GIT_COMMIT = PREFIX + "git_commit"
@@ -57,6 +61,7 @@ class Tag(StrEnum):
     CLOSED = PREFIX + "closed"
     DECISION = PREFIX + "decision"
     LEDGER = PREFIX + "ledger"
+    MOVE = PREFIX + "move"
     STUDY = PREFIX + "study"
     TRIAL = PREFIX + "trial"
     TRIAL_STATUS = PREFIX + "trial_status"
@@ -139,6 +144,7 @@ class ModelVersion:
     url: str
     tags: Mapping[str, str]
     aliases: Sequence[str] = ()
+    described: bool = False
 
 
 class Tracker(Protocol):
@@ -229,6 +235,9 @@ class ModelRegistry(Protocol):
     def set_alias(self, name: str, alias: str, version: int) -> None:
         """Point an alias at a version."""
 
+    def remove_alias(self, name: str, alias: str) -> None:
+        """Remove an alias that exists; its version stays."""
+
     def tag_version(self, name: str, version: int, tags: Mapping[str, str]) -> None:
         """Set tags of a version."""
 
@@ -240,6 +249,9 @@ class ModelRegistry(Protocol):
 
     def tag_model(self, name: str, tags: Mapping[str, str]) -> None:
         """Set tags of the registered model itself, which is created if need be."""
+
+    def verify(self, version: ModelVersion) -> None:
+        """Raise a TrackingError unless all files of a version are there and undamaged."""
 
     def load(self, version: ModelVersion) -> nn.Module:
         """Load a version, on the CPU, ready for inference."""

@@ -12,7 +12,12 @@ from matplotlib.ticker import MaxNLocator
 
 from components.datasets.base import Split, UInt8Array
 from components.datasets.prepared import PreparedDataset
-from components.evaluation.report import EvaluationReport, Reliability, confusion_matrix
+from components.evaluation.report import (
+    EvaluationReport,
+    GenerationReport,
+    Reliability,
+    confusion_matrix,
+)
 from components.training.reporting import EpochMetrics, GanMetrics
 
 TRAIN_COLOUR, VALIDATION_COLOUR = "#9aa5b1", "#1f6feb"
@@ -49,6 +54,16 @@ def gan_curves(history: Sequence[GanMetrics]) -> Figure:
             label = name.replace("_", " ")
             axis.plot(epochs, values, color=colour, marker="o", markersize=3, label=label)
         _dress(axis, title)
+    return figure
+
+
+def samples_figure(samples: UInt8Array, report: GenerationReport) -> Figure:
+    """Samples (N, H, W, C) of a generator, with their distance from held-out real ones."""
+    figure = Figure(figsize=(8, 8.4), layout="constrained")
+    axis = figure.subplots()
+    axis.imshow(grid(samples).squeeze(), cmap="gray", vmin=0, vmax=255)
+    axis.set_axis_off()
+    axis.set_title(f"kernel distance {report.kernel_distance:.4g} from {report.n:,} real examples")
     return figure
 
 

@@ -7,15 +7,18 @@ import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
-from torch import nn
 
 from components.datasets.base import UInt8Array
 from components.errors import TrackingError
 from components.tracking.base import ModelVersion, RunSpec, RunStatus, Tag, TrackedRun
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import nn
 
 
 class MemoryTracker:
@@ -182,6 +185,11 @@ class MemoryRegistry:
         self._get(name, version)
         self._aliases.setdefault(name, {})[alias] = version
 
+    def remove_alias(self, name: str, alias: str) -> None:
+        """See `ModelRegistry`."""
+        if self._aliases.get(name, {}).pop(alias, None) is None:
+            raise _missing(f"alias {alias} of model {name}", "an alias")
+
     def tag_version(self, name: str, version: int, tags: Mapping[str, str]) -> None:
         """See `ModelRegistry`."""
         old = self._get(name, version)
@@ -199,6 +207,10 @@ class MemoryRegistry:
     def tag_model(self, name: str, tags: Mapping[str, str]) -> None:
         """See `ModelRegistry`."""
         self._tags.setdefault(name, {}).update(tags)
+
+    def verify(self, version: ModelVersion) -> None:
+        """See `ModelRegistry`."""
+        self.load_run(version.run_id)
 
     def load(self, version: ModelVersion) -> nn.Module:
         """See `ModelRegistry`."""
@@ -219,7 +231,8 @@ class MemoryRegistry:
     def _with_aliases(self, version: ModelVersion) -> ModelVersion:
         aliases = self._aliases.get(version.name, {})
         names = sorted(name for name, number in aliases.items() if number == version.version)
-        return replace(version, aliases=names)
+        described = (version.name, version.version) in self.descriptions
+        return replace(version, aliases=names, described=described)
 
 
 def _missing(subject: str, wanted: str) -> TrackingError:

@@ -15,22 +15,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from importlib.metadata import version as package_version
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from urllib.parse import urlencode
 
 import mlflow
-import mlflow.pytorch
 import numpy as np
 import numpy.typing as npt
-import torch
-from matplotlib.figure import Figure
 from mlflow.entities import Dataset, InputTag, Metric, Param, Run, RunTag
 from mlflow.entities import DatasetInput as MlflowDatasetInput
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking import MlflowClient
-from torch import nn
 
 from components.datasets.base import UInt8Array
 from components.errors import TrackingError, TrackingUnavailableError
@@ -42,6 +38,10 @@ from components.tracking.base import (
     Tag,
     TrackedRun,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import nn
 
 PACKAGES = ("torch", "numpy", "mlflow", "prefect", "dvc")
 SYSTEM_METRICS_SECONDS = 5.0
@@ -88,6 +88,7 @@ def connect(uri: str) -> MlflowClient:
     # MLflow's own default is to retry for minutes; a night should learn of a dead server sooner.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     mlflow.set_tracking_uri(uri)
     return MlflowClient(uri)
@@ -200,6 +201,9 @@ class MlflowTracker:
     @translated
     def log_model(self, run_id: str, model: nn.Module, example: npt.NDArray[np.float32]) -> None:
         """See `Tracker`."""
+        import mlflow.pytorch
+        import torch
+
         with torch.inference_mode():
             output = model(torch.from_numpy(example)).numpy()
         requirements = [f"torch=={torch.__version__.partition('+')[0]}", f"numpy=={np.__version__}"]

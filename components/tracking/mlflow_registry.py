@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile, ZipFile
 
 import mlflow
-import mlflow.pytorch
 from mlflow.entities.model_registry import ModelVersion as MlflowModelVersion
 from mlflow.exceptions import MlflowException
-from torch import nn
 
+from components.errors import TrackingError
 from components.tracking.base import MODEL_ARTIFACT, ModelVersion
 from components.tracking.mlflow import connect, page, translated
+
+if TYPE_CHECKING:
+    from torch import nn
+
+MODEL_FILE = "data/model.pt2"
 
 
 class MlflowRegistry:
@@ -74,6 +81,12 @@ class MlflowRegistry:
         self._client.set_registered_model_alias(name, alias, str(version))
 
     @translated
+    def remove_alias(self, name: str, alias: str) -> None:
+        """See `ModelRegistry`."""
+        self._client.get_model_version_by_alias(name, alias)  # the server removes in silence
+        self._client.delete_registered_model_alias(name, alias)
+
+    @translated
     def tag_version(self, name: str, version: int, tags: Mapping[str, str]) -> None:
         """See `ModelRegistry`."""
         for key, value in tags.items():
@@ -103,6 +116,25 @@ class MlflowRegistry:
             self._client.set_registered_model_tag(name, str(key), value)
 
     @translated
+    def verify(self, version: ModelVersion) -> None:
+        """See `ModelRegistry`; every part of the model's archive has a checksum."""
+        uri = f"models:/{version.name}/{version.version}"
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder))
+            try:
+                with ZipFile(place / MODEL_FILE) as archive:
+                    damaged = archive.testzip()
+            except (OSError, BadZipFile) as error:
+                damaged = " ".join(str(error).split())
+        if damaged:
+            raise TrackingError(
+                f"{version.name} version {version.version}",
+                got=f"a damaged or missing model ({damaged})",
+                wanted="all files as they were stored",
+                remedy="Choose another version.",
+            )
+
+    @translated
     def load(self, version: ModelVersion) -> nn.Module:
         """See `ModelRegistry`."""
         return _load(f"models:/{version.name}/{version.version}")
@@ -129,6 +161,7 @@ class MlflowRegistry:
             url=page(self._uri, f"models/{version.name}/versions/{version.version}"),
             tags=dict(version.tags),
             aliases=tuple(version.aliases),
+            described=bool(version.description),
         )
 
 
@@ -142,5 +175,8 @@ def _pages(search: Callable[..., Any]) -> Iterator[Any]:
 
 
 def _load(uri: str) -> nn.Module:
-    model: nn.Module = mlflow.pytorch.load_model(uri, map_location="cpu")
-    return model
+    import mlflow.pytorch
+
+    with tempfile.TemporaryDirectory() as folder:  # MLflow leaves its own copy behind
+        model: nn.Module = mlflow.pytorch.load_model(uri, dst_path=folder, map_location="cpu")
+        return model

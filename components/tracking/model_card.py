@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from components.evaluation.report import EvaluationReport
+from components.evaluation.report import (
+    AnyReport,
+    ErrorReport,
+    EvaluationReport,
+    GenerationReport,
+)
 from components.promotion.statistics import wilson_interval
 from components.tracking.base import Tag, TrackedRun
 
@@ -12,35 +17,73 @@ WEAKEST = 10  # classes that are listed
 CONFIG_PREFIXES = ("training.", "gan.", "network.")
 
 
-def markdown(name: str, run: TrackedRun, report: EvaluationReport) -> str:
-    """Data, configuration, metrics with intervals, limits, and how to load a model.
+def markdown(name: str, run: TrackedRun, report: AnyReport, links: Mapping[str, str]) -> str:
+    """Data, configuration, metrics with intervals, limits, lineage, and how to load a model.
 
     Args:
         name: Of the registered model.
         run: The training run that owns it.
         report: Its evaluation on the held-out test split.
+        links: Where it comes from: name to address.
     """
+    about = {
+        "classification": _classifier,
+        "generation": _generator,
+        "error": _regressor,
+    }[report.kind]
     lines = [
         f"# {name}: {run.tags[Tag.MODEL]}",
         "",
         f"Trained by [run {run.name}]({run.url}), seed {run.tags[Tag.SEED]}, on "
         f"{run.tags[Tag.DEVICE]}.",
         *_data(run, report),
-        *_metrics(report),
-        *_limits(report),
-        *_loading(name, report),
+        *about(name, report),  # type: ignore[operator]
         *_config(run.params),
+        *_lineage(run, links),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _data(run: TrackedRun, report: EvaluationReport) -> Iterator[str]:
+def _classifier(name: str, report: EvaluationReport) -> Iterator[str]:
+    yield from _metrics(report)
+    yield from _limits(report)
+    yield from _loading(name, "scores = model(images)  # (B, C, H, W) float32 in [0, 1]")
+    yield f"`nightforge predict {name} IMAGE...` names classes."
+    if len(report.class_names) <= WEAKEST:
+        yield from ("", "Scores in this order: " + ", ".join(report.class_names) + ".")
+
+
+def _generator(name: str, report: GenerationReport) -> Iterator[str]:
+    yield from ("", "## Metrics", "")
+    yield (
+        f"- kernel distance x 1000 from {report.n:,} held-out examples: "
+        f"{_number(report.kernel_distance)} (standard deviation {_number(report.kernel_deviation)} "
+        f"over subsets of {report.subset})"
+    )
+    yield f"- milliseconds for one sample: {_number(report.latency_ms)}"
+    yield from ("", "## Limits", "")
+    yield "- Distances are measured in a fixed random feature space: compare them with one another,"
+    yield "  not with distances in Inception's."
+    yield "- It draws what resembles its training data, and may repeat them."
+    yield from _loading(name, "samples = model(latents)  # (B, latent_dim) standard normal")
+
+
+def _regressor(name: str, report: ErrorReport) -> Iterator[str]:
+    yield from ("", "## Metrics", "")
+    yield f"- mean {report.metric} on the test split: {_number(report.error)}"
+    yield f"- milliseconds for one example: {_number(report.latency_ms)}"
+    yield from ("", "## Limits", "", "- It is a line, fitted to a generated problem.")
+    yield from _loading(name, "targets = model(features)  # (B, features) float32")
+
+
+def _data(run: TrackedRun, report: AnyReport) -> Iterator[str]:
     yield from ("", "## Data", "")
     yield f"- dataset `{report.dataset}`, version `{report.dataset_version}`"
     yield f"- source: {run.tags[Tag.SOURCE]}"
     if run.tags[Tag.SAMPLE] == "true":
         yield "- **a small bundled sample, not the whole dataset**"
-    yield f"- {len(report.class_names)} classes, {report.n:,} test images, never trained on"
+    classes = f"{len(report.class_names)} classes, " if report.kind == "classification" else ""
+    yield f"- {classes}{report.n:,} test examples, never trained on"
 
 
 def _metrics(report: EvaluationReport) -> Iterator[str]:
@@ -77,13 +120,18 @@ def _limits(report: EvaluationReport) -> Iterator[str]:
     )
 
 
-def _loading(name: str, report: EvaluationReport) -> Iterator[str]:
+def _loading(name: str, call: str) -> Iterator[str]:
     yield from ("", "## Use", "", "```python", "import mlflow", "")
     yield f'model = mlflow.pytorch.load_model("models:/{name}@champion")'
-    yield "scores = model(images)  # (B, C, H, W) float32 in [0, 1] to one score for each class"
-    yield from ("```",)
-    if len(report.class_names) <= WEAKEST:
-        yield from ("", "Scores in this order: " + ", ".join(report.class_names) + ".")
+    yield from (call, "```", "")
+
+
+def _lineage(run: TrackedRun, links: Mapping[str, str]) -> Iterator[str]:
+    yield from ("", "## Where it comes from", "")
+    yield f"- code: commit `{run.tags.get(Tag.GIT_COMMIT, 'unknown')}`"
+    yield f"- fingerprint: `{run.tags[Tag.FINGERPRINT]}`"
+    for what, url in links.items():
+        yield f"- [{what}]({url})"
 
 
 def _config(params: Mapping[str, str]) -> Iterator[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -106,3 +108,35 @@ def test_a_server_that_does_not_answer_is_passing_trouble(
             MlflowTracker("http://127.0.0.1:9").find("toy", "f" * 32)
     finally:
         mlflow.set_tracking_uri(before)
+
+
+@pytest.mark.parametrize("damage", ["a changed byte", "half of it", "gone"])
+def test_a_damaged_model_is_found_without_loading_it(over_mlflow: Services, damage: str) -> None:
+    run = over_mlflow.run()
+    before = set(over_mlflow.folder.rglob("model.pt2"))
+    over_mlflow.tracker.log_model(run.run_id, network(), EXAMPLE)
+    version = over_mlflow.registry.register(over_mlflow.model, run.run_id, {})
+    over_mlflow.registry.verify(version)
+    [stored] = set(over_mlflow.folder.rglob("model.pt2")) - before
+    content = bytearray(stored.read_bytes())
+    if damage == "a changed byte":
+        content[len(content) // 2] ^= 255
+        stored.write_bytes(content)
+    elif damage == "half of it":
+        stored.write_bytes(content[: len(content) // 2])
+    else:
+        stored.unlink()
+    with pytest.raises(TrackingError):
+        over_mlflow.registry.verify(version)
+
+
+def test_loading_leaves_nothing_behind(
+    over_mlflow: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = over_mlflow.run()
+    over_mlflow.tracker.log_model(run.run_id, network(), EXAMPLE)
+    version = over_mlflow.registry.register(over_mlflow.model, run.run_id, {})
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    over_mlflow.registry.load(version)
+    over_mlflow.registry.verify(version)
+    assert list(tmp_path.iterdir()) == []

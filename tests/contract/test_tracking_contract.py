@@ -263,6 +263,16 @@ def test_an_alias_points_at_one_version_and_moves(services: Services, registered
     assert list(found.aliases) == [PREVIOUS]
 
 
+def test_an_alias_can_be_removed_once(services: Services, registered) -> None:
+    version = registered()
+    services.registry.set_alias(services.model, PREVIOUS, version.version)
+    services.registry.remove_alias(services.model, PREVIOUS)
+    assert services.registry.by_alias(services.model, PREVIOUS) is None
+    with pytest.raises(TrackingError):
+        services.registry.remove_alias(services.model, PREVIOUS)
+    services.registry.verify(version)
+
+
 def test_models_and_their_versions_are_listed_with_aliases(services: Services, registered) -> None:
     registry, name = services.registry, services.model
     assert registry.versions(name) == []

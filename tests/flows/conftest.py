@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,24 @@ class Installation:
             text=True,
             timeout=280,
         )
+
+    def refusals(self, *commands: Sequence[str]) -> list[str]:
+        """What commands that must fail as usage errors say; in one process, to be quick."""
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.flows.many_commands", json.dumps(commands)],
+            env=self.environment,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=280,
+        )
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout.splitlines()[-1])
+        for one in found:
+            assert (one["code"], one["stdout"]) == (2, ""), one
+            assert "Traceback" not in one["stderr"]
+        return [" ".join(one["stderr"].split()) for one in found]
 
     def ok(self, *arguments: str) -> str:
         done = self.call(*arguments)

@@ -24,8 +24,13 @@ def assert_one_clear_line(done: subprocess.CompletedProcess[str]) -> str:
     return message
 
 
-def test_run_without_servers_says_how_to_start_them(installation: Installation) -> None:
-    message = assert_one_clear_line(installation.call("run", "nightly"))
+@pytest.mark.parametrize(
+    "arguments", [["run", "nightly"], ["predict", "mine-classifier", "."], ["serve", "mine"]]
+)
+def test_without_servers_it_says_how_to_start_them(
+    installation: Installation, arguments: list[str]
+) -> None:
+    message = assert_one_clear_line(installation.call(*arguments))
     assert "nightforge up" in message
 
 

@@ -135,22 +135,18 @@ def test_studies_are_listed_shown_and_exported(
     assert "study list" in missing.stderr
 
 
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
-        ("space.momentun={distribution: choice, values: [0.9]}", "Did you mean 'momentum'?"),
-        ("space.momentum={distribution: choice, values: [1.5]}", "less than 1"),
-        ("scheduler=ahsa", "Did you mean 'asha'?"),
-        ("workers=0", "greater than or equal to 1"),
-        ("study=../x", "small letters"),
-    ],
-)
-def test_a_mistake_is_one_clear_line(servers: Installation, value: str, said: str) -> None:
+def test_a_mistake_is_one_clear_line(servers: Installation) -> None:
     """No run is started for it."""
-    refused = servers.call("run", "sweep", *settings("wrong", value))
-    assert refused.returncode == 2
-    assert said in " ".join(refused.stderr.split())
-    assert refused.stdout == ""
+    mistakes = {
+        "Did you mean 'momentum'?": "space.momentun={distribution: choice, values: [0.9]}",
+        "less than 1": "space.momentum={distribution: choice, values: [1.5]}",
+        "Did you mean 'asha'?": "scheduler=ahsa",
+        "greater than or equal to 1": "workers=0",
+        "small letters": "study=../x",
+    }
+    said = servers.refusals(*(["run", "sweep", *settings("wrong", v)] for v in mistakes.values()))
+    for words, line in zip(mistakes, said, strict=True):
+        assert words in line
 
 
 LONG = ["limits.trials=20", "gate=false", "space.batch_size.distribution=integer"]

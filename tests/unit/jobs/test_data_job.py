@@ -15,6 +15,7 @@ from components.jobs.data import refresh
 from components.jobs.learners import Recipe
 from components.jobs.own_data import add_dataset
 from components.jobs.train import train
+from components.models.spec import ModelKind
 from components.settings import PROJECT_ROOT, Settings
 from components.tracking.base import (
     CHAMPION,
@@ -73,7 +74,7 @@ def test_data_that_moved_away_from_the_champions_are_a_warning(
     before = refresh(context, "mine", quiet).dataset
     config = TrainConfig(epochs=1, batch_size=16)
     run = train(context, before, Recipe(model="lenet", training=config), SilentReporter()).run
-    model = registered_model("mine")
+    model = registered_model("mine", ModelKind.CLASSIFIER)
     tags = {str(Tag.DATASET_VERSION): before.version}
     version = context.registry.register(model, run.run_id, tags)
     context.registry.set_alias(model, CHAMPION, version.version)
@@ -84,7 +85,7 @@ def test_data_that_moved_away_from_the_champions_are_a_warning(
     shutil.copytree(tmp_path / "x" / "species-0001", target)
     after = refresh(context, "mine", quiet)
     (warning,) = after.warnings
-    assert "Data drift against the data that champion version 1 was trained on" in warning
+    assert "Data drift against the data that champion version 1 of mine-classifier" in warning
     assert "class_balance moved by" in warning
     run_of_card = context.tracker.find(DATASETS_EXPERIMENT, f"mine-{after.dataset.version}")
     assert run_of_card is not None

@@ -11,7 +11,8 @@ from toy_night import MODEL, PARAMS, alias, night, registered, state_of, trained
 from components.errors import PromotionError
 from components.jobs.context import JobContext
 from components.jobs.evaluate import evaluate
-from components.jobs.gate import gate, promote
+from components.jobs.gate import gate
+from components.jobs.promote import promote
 from components.jobs.records import DecisionRecord, DecisionState, read_ledger, store_decision
 from components.promotion.policy import PromotionPolicy
 from components.tracking.base import CHAMPION, ModelVersion
@@ -29,10 +30,13 @@ def spent(context: JobContext) -> list[tuple[str, int | None]]:
 
 
 def test_every_number_of_a_policy_counts() -> None:
-    numbers = PromotionPolicy().model_dump()
-    digests = {PromotionPolicy(**numbers | {k: v / 5}).digest() for k, v in numbers.items()}
-    assert len(digests | {PromotionPolicy().digest()}) == len(numbers) + 1
-    assert PromotionPolicy(**numbers).digest() == PromotionPolicy().digest()
+    values = PromotionPolicy().model_dump()
+    others: dict[str, object] = {k: v / 5 for k, v in values.items() if isinstance(v, int | float)}
+    others |= {"goal": "cheaper", "floors": {"4aa5": 0.1}}
+    assert set(others) == set(values)
+    digests = {PromotionPolicy(**values | {k: v}).digest() for k, v in others.items()}
+    assert len(digests | {PromotionPolicy().digest()}) == len(values) + 1
+    assert PromotionPolicy(**values).digest() == PromotionPolicy().digest()
 
 
 def test_a_lower_floor_lets_a_refused_first_model_in(context, data) -> None:
@@ -64,7 +68,7 @@ def test_a_superseded_decision_is_made_again_against_the_new_champion(context, f
     version = registered(context, run, data)
     decided = gate(context, version, evaluate(context, run, data), data)
     night(context, trained(context, 0.90, "faster"), data)
-    promote(context, decided.version, data)
+    promote(context, decided.version, data.version)
     assert state_of(context, run, data) is DecisionState.SUPERSEDED
     gated, promoted = night(context, run, data)
     assert gated.decision.promoted

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from toy_night import (
     MODEL,
+    PARAMS,
     TEST,
     Fuse,
     Skilled,
@@ -23,8 +24,16 @@ from components.errors import (
     TrackingError,
     TrackingUnavailableError,
 )
-from components.jobs.evaluate import CHAMPION_REPORT, evaluate, headline, read_report
-from components.jobs.gate import gate, promote, register
+from components.jobs.evaluate import (
+    ANCHOR_REPORT,
+    CHAMPION_REPORT,
+    evaluate,
+    headline,
+    read_report,
+)
+from components.jobs.gate import gate, register
+from components.jobs.history import read_moves
+from components.jobs.promote import promote
 from components.jobs.records import (
     DECISION_ARTIFACT,
     DecisionState,
@@ -54,7 +63,7 @@ def test_an_unchanged_night_skips_every_step_and_says_so(context, first, data) -
     evaluation = evaluate(fused(context, fuse), first, data)
     version = register(fused(context, fuse), first, data)
     gated = gate(fused(context, fuse), version.version, evaluation, data)
-    promoted = promote(fused(context, fuse), gated.version, data)
+    promoted = promote(fused(context, fuse), gated.version, data.version)
     assert all(step.skipped for step in (evaluation, version, gated, promoted))
     assert "applied" in gated.skipped
     assert gated.decision.promoted
@@ -114,7 +123,7 @@ def test_three_promotions_in_a_row_keep_previous_one_behind(context, data) -> No
 def test_both_models_are_evaluated_on_the_same_images(context, first, data) -> None:
     run = trained(context, 0.95, "better")
     outcome = evaluate(context, run, data)
-    champion = read_report(context, run, CHAMPION_REPORT)
+    champion = read_report(context, run.run_id, CHAMPION_REPORT)
     assert outcome.champion.version == 1
     assert outcome.run.metrics["test_accuracy"] == 0.95
     assert champion.accuracy == 0.85
@@ -214,11 +223,11 @@ def test_a_champion_that_changed_since_the_decision_supersedes_it(context, first
     decided = gate(context, version, evaluate(context, run, data), data)
     assert decided.decision.promoted
     night(context, trained(context, 0.99, "faster"), data)
-    outcome = promote(context, decided.version, data)
+    outcome = promote(context, decided.version, data.version)
     assert "now version 3" in outcome.skipped
     assert (alias(context, CHAMPION), alias(context, PREVIOUS)) == (3, 1)
     assert state_of(context, run, data) is DecisionState.SUPERSEDED
-    assert "superseded" in promote(context, decided.version, data).skipped
+    assert "superseded" in promote(context, decided.version, data.version).skipped
 
 
 def test_a_rollback_is_not_undone_by_the_next_unchanged_night(context, first, data) -> None:
@@ -243,14 +252,14 @@ def test_an_alias_that_does_not_stay_is_an_error(context, first, data) -> None:
             context.registry.set_alias(name, alias, 1)
 
     with pytest.raises(PromotionError, match="just written"):
-        promote(replace(context, registry=Contested()), gated.version, data)
+        promote(replace(context, registry=Contested()), gated.version, data.version)
     assert state_of(context, run, data) is DecisionState.PENDING
 
 
 def test_nothing_is_promoted_without_a_decision(context, first, data) -> None:
     version = registered(context, trained(context, 0.95, "better"), data)
     with pytest.raises(PromotionError, match="no stored decision"):
-        promote(context, version, data)
+        promote(context, version, data.version)
     assert alias(context, CHAMPION) == 1
 
 
@@ -265,8 +274,10 @@ def test_evidence_is_stored_before_the_alias_moves(context, first, data) -> None
         "tag_model",  # reserved level
         "log_text",  # decision
         "tag_version",  # pending
+        "tag_model",  # the move, to be made
         "set_alias",  # previous
         "set_alias",  # champion
+        "tag_model",  # the move, made
         "tag_version",  # applied
     ]
 
@@ -275,3 +286,31 @@ def test_the_toy_models_have_the_skill_they_claim(context, data) -> None:
     run = trained(context, 0.7, "weak")
     assert evaluate(context, run, data).run.metrics["test_accuracy"] == 0.7
     assert isinstance(context.registry.load_run(run.run_id), Skilled)
+
+
+# The goal "cheaper"
+
+
+def test_cheaper_champions_are_measured_against_the_last_one_that_was_better(context, data) -> None:
+    path = context.settings.params_file
+    path.write_text(PARAMS.replace("floor: 0.8", "floor: 0.8, goal: cheaper, margin: 0.05"))
+    skills, sizes = (0.95, 0.945, 0.9, 0.94), (1000, 700, 500, 350)
+    for number, (skill, size) in enumerate(zip(skills, sizes, strict=True)):
+        run = trained(context, skill, f"run {number}", size)
+        night(context, run, data)
+        if number:
+            anchor = read_report(context, run.run_id, ANCHOR_REPORT)
+            assert anchor.model == f"{MODEL} version 1"
+    moves = [move.version for move in read_moves(context.registry, MODEL)]
+    assert moves == [1, 2, 4]  # version 3 is too far from version 1
+
+
+def test_after_a_champion_that_was_better_that_one_is_the_anchor(context, data) -> None:
+    night(context, trained(context, 0.85, "first", 1000), data)
+    night(context, trained(context, 0.95, "better", 1000), data)
+    path = context.settings.params_file
+    path.write_text(PARAMS.replace("floor: 0.8", "floor: 0.8, goal: cheaper, margin: 0.05"))
+    run = trained(context, 0.945, "cheaper", 500)
+    gated, _ = night(context, run, data)
+    assert gated.decision.promoted
+    assert read_report(context, run.run_id, ANCHOR_REPORT).model == f"{MODEL} version 2"

@@ -14,9 +14,11 @@ from components.datasets.prepared import CARD
 from components.errors import ConfigError, CorruptDataError, NonFiniteLossError, UnknownKeyError
 from components.jobs.context import FlowRunRef, JobContext, git_commit, registered_model
 from components.jobs.evaluate import evaluate
-from components.jobs.gate import gate, promote, register
+from components.jobs.gate import gate, register
 from components.jobs.learners import Recipe
+from components.jobs.promote import promote
 from components.jobs.train import TrainOutcome, train
+from components.models.spec import ModelKind
 from components.settings import PROJECT_ROOT, Settings
 from components.tracking.base import CHAMPION, RunStatus, Tag
 from components.tracking.memory import MemoryRegistry, MemoryTracker
@@ -26,7 +28,7 @@ from components.versioning.versions import DatasetVersion
 
 CONFIG = TrainConfig(epochs=3, batch_size=512, lr=0.1)
 SHORT = CONFIG.model_copy(update={"epochs": 1})
-PARAMS = "promotion: {default: {floor: 0.1, latency_budget_ms: 1000}}\n"
+PARAMS = "promotion: {default: {floor: 0.1, latency_budget_ms: 1000, calibration_ceiling: 1}}\n"
 
 
 class RecordingTracker(MemoryTracker):
@@ -248,8 +250,10 @@ def test_a_trained_model_goes_all_the_way_to_champion(context, data) -> None:
     version = register(context, trained.run, data).version
     gated = gate(context, version, evaluation, data)
     assert gated.decision.promoted, gated.decision.reasons
-    promote(context, gated.version, data)
-    champion = context.registry.by_alias(registered_model(data.name), CHAMPION)
+    promote(context, gated.version, data.version)
+    champion = context.registry.by_alias(
+        registered_model(data.name, ModelKind.CLASSIFIER), CHAMPION
+    )
     assert champion.run_id == trained.run.run_id
     assert evaluation.run.metrics["test_accuracy"] > 0.5
 
@@ -272,5 +276,5 @@ def test_the_commit_is_that_of_the_checkout(monkeypatch: pytest.MonkeyPatch, tmp
 def test_the_projects_policies_can_be_read() -> None:
     context = JobContext(Settings(), MemoryTracker(), MemoryRegistry(MemoryTracker()))
     assert context.settings.params_file == PROJECT_ROOT / "params.yaml"
-    sample = context.policy(registered_model("fashion_mnist_sample"))
+    sample = context.policy(registered_model("fashion_mnist_sample", ModelKind.CLASSIFIER))
     assert sample.floor < context.policy("another").floor

@@ -18,7 +18,8 @@ from components.datasets.prepare import prepare
 from components.datasets.prepared import load_prepared
 from components.jobs.context import JobContext
 from components.jobs.evaluate import evaluate
-from components.jobs.gate import GateOutcome, PromoteOutcome, gate, promote, register
+from components.jobs.gate import GateOutcome, gate, register
+from components.jobs.promote import PromoteOutcome, promote
 from components.jobs.records import DecisionState, stored_decision
 from components.settings import Settings
 from components.tracking.base import DatasetInput, ModelVersion, RunSpec, RunStatus, Tag, TrackedRun
@@ -27,8 +28,14 @@ from components.versioning.versions import DatasetVersion
 
 NAME, CLASSES, TEST = "toy", 10, 500
 MODEL = "toy-classifier"
-PARAMS = "promotion: {default: {floor: 0.8, recall_margin: 0.2, latency_budget_ms: 1000}}\n"
-WRITES = {"register", "set_alias", "tag_version", "tag_model", "log_text", "log_metrics"}
+PARAMS = """
+promotion:
+  default: {floor: 0.8, recall_margin: 0.2, latency_budget_ms: 1000, calibration_ceiling: 0.5}
+"""
+WRITES = {
+    *("register", "set_alias", "remove_alias", "tag_version", "tag_model"),
+    *("log_text", "log_metrics"),
+}
 
 
 def images(n: int, salt: int) -> Arrays:
@@ -53,9 +60,10 @@ def toy_data(folder: Path, version: str = "a" * 32) -> DatasetVersion:
 class Skilled(nn.Module):
     """Right on the share `skill` of the images, the easiest ones; else one class off."""
 
-    def __init__(self, skill: float) -> None:
+    def __init__(self, skill: float, ballast: int = 0) -> None:
         super().__init__()
         self.skill = nn.Parameter(torch.tensor(skill))
+        self.ballast = nn.Parameter(torch.zeros(ballast))
 
     def forward(self, unit: torch.Tensor) -> torch.Tensor:
         pixels = (unit.flatten(1)[:, :2] * 255).round()
@@ -72,14 +80,21 @@ def toy_context(home: Path) -> JobContext:
     return JobContext(settings, tracker, MemoryRegistry(tracker))
 
 
-def trained(context: JobContext, skill: float, print_: str) -> TrackedRun:
+def trained(context: JobContext, skill: float, print_: str, ballast: int = 0) -> TrackedRun:
     """A finished training run whose model has the given skill."""
-    said = {Tag.MODEL: "skilled", Tag.SEED: "0", Tag.DEVICE: "cpu", Tag.SOURCE: "nowhere"}
+    said = {
+        Tag.KIND: "classifier",
+        Tag.INPUT_SHAPE: "1,28,28",
+        Tag.MODEL: "skilled",
+        Tag.SEED: "0",
+        Tag.DEVICE: "cpu",
+        Tag.SOURCE: "nowhere",
+    }
     tags = {str(key): value for key, value in (said | {Tag.SAMPLE: "true"}).items()}
     spec = RunSpec(NAME, print_, print_, {}, tags, DatasetInput(NAME, "a", "nowhere", {}))
     run = context.tracker.start(spec)
     example = np.zeros((2, 1, 28, 28), np.float32)
-    context.tracker.log_model(run.run_id, Skilled(skill).eval(), example)
+    context.tracker.log_model(run.run_id, Skilled(skill, ballast).eval(), example)
     context.tracker.finish(run.run_id, RunStatus.FINISHED)
     return context.tracker.get(run.run_id)
 
@@ -97,7 +112,7 @@ def night(
     evaluation = evaluate(context, run, data)
     version = register(context, run, data).version
     gated = gate(context, version, evaluation, data)
-    return gated, promote(context, gated.version, data)
+    return gated, promote(context, gated.version, data.version)
 
 
 def alias(context: JobContext, name: str) -> int | None:

@@ -84,12 +84,13 @@ def test_an_entry_without_a_champion_is_spent_but_stands_for_no_test() -> None:
     assert entry.champion == 1
 
 
-def test_a_refused_reservation_stays_refused() -> None:
+def test_a_reservation_without_a_level_may_be_asked_for_again() -> None:
     ledger = fill(POLICY, [0, 0, 0, 0, 0, 1])
-    later = reserve(
-        ledger, POLICY, candidate="run 5", dataset_version="v1", champion=1, now=after(400)
-    )
-    assert later.alpha == 0
+    again = {"candidate": "run 5", "dataset_version": "v1", "champion": 1}
+    assert reserve(ledger, POLICY, **again, now=after(2)).alpha == 0
+    assert reserve(ledger, POLICY, **again, now=after(400)).alpha == pytest.approx(0.01)
+    larger = POLICY.model_copy(update={"alpha_per_year": 0.1})
+    assert reserve(ledger, larger, **again, now=after(2)).alpha > 0
 
 
 def test_without_a_clock_it_is_now() -> None:

@@ -10,7 +10,7 @@ from components.datasets.base import PoolConfig, Split
 from components.datasets.device_loader import DeviceSplit, to_device
 from components.datasets.prepare import prepare
 from components.datasets.prepared import load_prepared
-from components.evaluation.generation import GenerationReference
+from components.evaluation.kernel_distance import GenerationReference
 from components.models.dcgan import DcganConfig, dcgan
 from components.training.gan import GanConfig, train_gan
 from components.training.reporting import GanMetrics, SilentReporter

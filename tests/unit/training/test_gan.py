@@ -12,7 +12,7 @@ from components.datasets import DATASETS
 from components.datasets.base import PrepareConfig, RawTensors, ReadRequest, Split
 from components.datasets.device_loader import DeviceSplit, TensorSplit, tensors_to_device
 from components.errors import NonFiniteLossError
-from components.evaluation.generation import GenerationReference
+from components.evaluation.kernel_distance import GenerationReference
 from components.models.dcgan import DcganConfig, dcgan
 from components.models.gan import Gan
 from components.models.gaussian_gan import gaussian_gan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from components.evaluation.generation import (
+from components.evaluation.kernel_distance import (
     GenerationReference,
     RandomFeatures,
     kernel_distance,

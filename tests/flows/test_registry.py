@@ -1,0 +1,131 @@
+"""The registry from the terminal and from Prefect: histories, rollbacks, parallel promotions."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from components.jobs.records import DecisionState, stored_decisions
+from components.tracking.mlflow_registry import MlflowRegistry
+from tests.flows.conftest import ROOT, Installation
+from tests.flows.prefect_api import post
+
+pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+MODEL = "linear-regressor"
+LINE = ["--set", "model=linear", "--set", "dataset=linear"]
+
+
+@pytest.fixture(scope="module")
+def two_champions(servers: Installation) -> MlflowClient:
+    """A line fitted badly, and one fitted well after it."""
+    for epochs in (1, 3):
+        servers.ok("run", "nightly", *LINE, "--set", f"training.epochs={epochs}")
+        assert servers.report()["decision"]["promoted"]  # type: ignore[index]
+    return MlflowClient(servers.addresses()["mlflow"])
+
+
+def champion(client: MlflowClient, alias: str = "champion") -> str:
+    return str(client.get_model_version_by_alias(MODEL, alias).version)
+
+
+def test_the_history_and_the_lineage_can_be_read_in_the_terminal(
+    two_champions: MlflowClient, servers: Installation
+) -> None:
+    assert MODEL in servers.ok("registry")
+    shown = " ".join(servers.ok("registry", MODEL).split())
+    for words in ("2 champion", "1 previous", "first model", "bootstrap", "promotion"):
+        assert words in shown
+    walked = servers.ok("lineage", MODEL)
+    version = two_champions.get_model_version_by_alias(MODEL, "champion")
+    data = version.tags["nightforge.dataset_version"]
+    for words in (version.run_id, "training.epochs 3", "data card: http", "decision: http", data):
+        assert words in "".join(walked.split("\n")) or words in walked
+    back = servers.ok("lineage", "--data", data[:8])
+    assert back.count(MODEL) == 2
+
+
+def test_a_rollback_in_the_terminal_stands_in_the_history(
+    two_champions: MlflowClient, servers: Installation
+) -> None:
+    printed = servers.ok("rollback", MODEL, "--reason", "it drifts in the shop")
+    assert "version 1 is champion again, instead of version 2" in " ".join(printed.split())
+    assert champion(two_champions) == "1"
+    assert "it drifts in the shop" in " ".join(servers.ok("registry", MODEL).split())
+
+
+def test_rollback_and_history_are_deployments_too(
+    two_champions: MlflowClient, servers: Installation
+) -> None:
+    arguments = ["--set", f"registered_model={MODEL}", "--set", "to=2"]
+    servers.ok("run", "rollback", *arguments, "--set", "reason=it was not the model")
+    assert champion(two_champions) == "2"
+    notes = servers.report()["notes"]
+    assert notes == ["Version 2 is champion again instead of version 1: it was not the model"]
+    shown = servers.ok("run", "registry", *arguments[:2])
+    assert "it was not the model" in " ".join(shown.split())
+    run = servers.report()["flow_run"]
+    tables = post(servers, "/artifacts/filter", {"artifacts": {"type": {"any_": ["table"]}}})
+    keys = {found["key"] for found in tables if found["flow_run_id"] == run}
+    assert keys == {"registry-versions", "registry-moves"}
+
+
+def test_what_does_not_exist_is_one_clear_line(
+    two_champions: MlflowClient, servers: Installation
+) -> None:
+    before = champion(two_champions)
+    mistakes = {
+        f"mean '{MODEL}'": ["rollback", "linear-regresor", "--reason", "x"],
+        "version 99": ["rollback", MODEL, "--reason", "x", "--to", "99"],
+        "--reason": ["rollback", MODEL],
+        f"'{MODEL}'": ["registry", "linear-regresor"],
+        "neither a model nor --data": ["lineage"],
+        "got version 99": ["lineage", f"{MODEL}:99"],
+        "at least 4 digits": ["lineage", "--data", ""],
+    }
+    for words, line in zip(mistakes, servers.refusals(*mistakes.values()), strict=True):
+        assert words in line
+    assert champion(two_champions) == before
+
+
+def test_twenty_parallel_promotions_end_like_serial_ones_with_the_best(
+    servers: Installation, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.flows.twenty_promotions", str(tmp_path)],
+        env=servers.environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert len(found["order"]) == 20
+    assert found["champions"] == 1
+    assert found["champion"] == found["serial"] == found["best"]
+
+
+def test_what_a_kill_left_half_done_is_finished_at_the_next_start(
+    two_champions: MlflowClient, servers: Installation
+) -> None:
+    """As if the process had died between the decision and the move of the alias."""
+    registry = MlflowRegistry(servers.addresses()["mlflow"])
+    version = registry.versions(MODEL)[1]
+    [(data, record)] = stored_decisions(version).items()
+    registry.set_alias(MODEL, "champion", 1)
+    now = datetime.now(UTC)
+    pending = record.model_copy(update={"state": DecisionState.PENDING, "decided_at": now})
+    registry.tag_version(MODEL, 2, {f"nightforge.decision.{data}": pending.model_dump_json()})
+    servers.ok("down")
+    printed = " ".join(servers.ok("up").split())
+    assert f"{MODEL}: promotion of version 2 was broken off and is finished now" in printed
+    registry = MlflowRegistry(servers.addresses()["mlflow"])
+    assert "champion" in registry.versions(MODEL)[1].aliases
+    [record] = stored_decisions(registry.versions(MODEL)[1]).values()
+    assert record.state is DecisionState.APPLIED
