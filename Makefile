@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup setup-bench demo up down bench test test-fast lint format check
+.PHONY: help setup setup-bench demo up down bench test test-fast test-chaos lint format check
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -37,9 +37,7 @@ bench: setup-bench ## measure against the book's code and torchvision
 	@$(BIN)/nightforge bench serve
 
 # A file's tests share its servers, so they stay together; one thread each, for they share the cores.
-# One process more than there are cores, because servers, timeouts and kills are often waited for.
-PROCESSES := $(shell expr $$(nproc) + 1)
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --maxprocesses 4 \
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 \
 	--dist loadfile --no-loadscope-reorder
 
 test: setup ## the whole test suite
@@ -47,6 +45,9 @@ test: setup ## the whole test suite
 
 test-fast: setup ## the quick tests, without servers
 	@$(PYTEST) -m "not servers and not slow"
+
+test-chaos: setup ## twenty kills of a sweep instead of five
+	@$(BIN)/python -m pytest tests/integration/test_sweep_kills.py --kills 20
 
 lint: setup ## style, types and import contracts
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .

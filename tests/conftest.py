@@ -15,6 +15,10 @@ ReportFactory = Callable[..., object]
 MLFLOW_IMPORT = "ignore:.*Any type hint is inferred as AnyType:UserWarning"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", default=5, type=int, help="How often a sweep is killed.")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", MLFLOW_IMPORT)
 

@@ -128,9 +128,9 @@ def installation(tmp_path: Path) -> Installation:
     return Installation(tmp_path / "home", params_without_sources(tmp_path / "params.yaml"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """Running servers and worker."""
+    """Running servers and worker; stopped when this folder's tests are over."""
     folder = tmp_path_factory.mktemp("servers")
     running = Installation(folder / "home", params_without_sources(folder / "params.yaml"))
     running.ok("up")

@@ -15,8 +15,10 @@ import psutil
 import pytest
 from mlflow.tracking import MlflowClient
 
+from components.jobs.records import DecisionState, stored_decisions
 from components.models import MODELS
 from components.tracking.base import Tag
+from components.tracking.mlflow_registry import MlflowRegistry
 from tests.flows.conftest import QUICK, ROOT, Installation
 from tests.flows.prefect_api import call, get, post
 
@@ -295,17 +297,33 @@ def test_restarting_keeps_state_and_edited_schedules(
     assert refused.returncode == 1
     assert "already running" in refused.stderr
     before = servers.addresses()
+    _break_off_the_promotion(before["mlflow"])
     servers.ok("down")
     assert servers.call("status").returncode == 3
     marker = str(servers.home)
     left = [p for p in psutil.process_iter() if _environment(p).get("NIGHTFORGE_HOME") == marker]
     assert left == []
-    servers.ok("up")
+    printed = " ".join(servers.ok("up").split())
+    assert f"{MODEL}: promotion of version 1 was broken off and is finished now" in printed
     assert servers.addresses() == before
     assert servers.call("status").returncode == 0
     [schedule] = get(servers, "/deployments/name/nightly/nightly")["schedules"]
     assert schedule["active"]
-    assert mlflow_client.get_model_version_by_alias(MODEL, "champion").version == "1"
+    champion = mlflow_client.get_model_version_by_alias(MODEL, "champion")
+    assert champion.version == "1"
+    [record] = stored_decisions(MlflowRegistry(before["mlflow"]).versions(MODEL)[0]).values()
+    assert record.state is DecisionState.APPLIED
+
+
+def _break_off_the_promotion(uri: str) -> None:
+    """As if the process had died between the decision about version 1 and the move of the alias."""
+    registry = MlflowRegistry(uri)
+    version = registry.versions(MODEL)[0]
+    [(data, record)] = stored_decisions(version).items()
+    for alias in version.aliases:
+        registry.remove_alias(MODEL, alias)
+    pending = record.model_copy(update={"state": DecisionState.PENDING})
+    registry.tag_version(MODEL, 1, {f"{Tag.DECISION}.{data}": pending.model_dump_json()})
 
 
 def _environment(process: psutil.Process) -> dict[str, str]:

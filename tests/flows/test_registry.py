@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from mlflow.tracking import MlflowClient
 
-from components.jobs.records import DecisionState, stored_decisions
-from components.tracking.mlflow_registry import MlflowRegistry
 from tests.flows.conftest import ROOT, Installation
 from tests.flows.prefect_api import post
 
@@ -109,23 +106,3 @@ def test_twenty_parallel_promotions_end_like_serial_ones_with_the_best(
     assert len(found["order"]) == 20
     assert found["champions"] == 1
     assert found["champion"] == found["serial"] == found["best"]
-
-
-def test_what_a_kill_left_half_done_is_finished_at_the_next_start(
-    two_champions: MlflowClient, servers: Installation
-) -> None:
-    """As if the process had died between the decision and the move of the alias."""
-    registry = MlflowRegistry(servers.addresses()["mlflow"])
-    version = registry.versions(MODEL)[1]
-    [(data, record)] = stored_decisions(version).items()
-    registry.set_alias(MODEL, "champion", 1)
-    now = datetime.now(UTC)
-    pending = record.model_copy(update={"state": DecisionState.PENDING, "decided_at": now})
-    registry.tag_version(MODEL, 2, {f"nightforge.decision.{data}": pending.model_dump_json()})
-    servers.ok("down")
-    printed = " ".join(servers.ok("up").split())
-    assert f"{MODEL}: promotion of version 2 was broken off and is finished now" in printed
-    registry = MlflowRegistry(servers.addresses()["mlflow"])
-    assert "champion" in registry.versions(MODEL)[1].aliases
-    [record] = stored_decisions(registry.versions(MODEL)[1]).values()
-    assert record.state is DecisionState.APPLIED

@@ -1,4 +1,4 @@
-"""Twenty kills of a sweep or of its worker, at random moments: the log ends up the same."""
+"""Kills of a sweep or of its worker, at random moments: the log ends up the same."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from components.tuning.log import read_log
 from components.tuning.trial import Claimed, EpochDone
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = 20
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
@@ -47,9 +46,10 @@ def lines(home: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def test_twenty_kills_leave_the_log_of_an_undisturbed_study(
-    sample_root: Path, tmp_path: Path
+def test_kills_leave_the_log_of_an_undisturbed_study(
+    sample_root: Path, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
+    kills = int(pytestconfig.getoption("kills"))
     directory = sample_root / "data" / "prepared" / "fashion_mnist_sample"
     quiet, killed = tmp_path / "quiet", tmp_path / "killed"
     undisturbed = sweep(quiet, directory)
@@ -59,7 +59,7 @@ def test_twenty_kills_leave_the_log_of_an_undisturbed_study(
     chance = random.Random(5)
     left = len(wanted) + 1
     # Lines of the log after which somebody is killed.
-    places = sorted(chance.sample(range(1, left - 1), KILLS))
+    places = sorted(chance.sample(range(1, left - 1), kills))
     process = sweep(killed, directory)
     for place in places:
         reached = time.monotonic() + 120
@@ -82,7 +82,7 @@ def test_twenty_kills_leave_the_log_of_an_undisturbed_study(
     assert "trained twice: 0" in said
     assert events(killed) == wanted
     claims = [event for event in wanted if isinstance(event, Claimed)]
-    assert len(claims) > KILLS
+    assert len(claims) > 20
 
 
 def children(process: subprocess.Popen[str]) -> list[psutil.Process]:
