@@ -46,7 +46,7 @@ test: setup ## the whole test suite
 test-fast: setup ## the quick tests, without servers
 	@$(PYTEST) -m "not servers and not slow"
 
-test-chaos: setup ## twenty kills of a sweep instead of five
+test-chaos: setup ## twenty kills of a sweep instead of two
 	@$(BIN)/python -m pytest tests/integration/test_sweep_kills.py --kills 20
 
 lint: setup ## style, types and import contracts

@@ -16,7 +16,7 @@ MLFLOW_IMPORT = "ignore:.*Any type hint is inferred as AnyType:UserWarning"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", default=5, type=int, help="How often a sweep is killed.")
+    parser.addoption("--kills", default=2, type=int, help="How often a sweep is killed.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
