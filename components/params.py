@@ -24,6 +24,7 @@ SECTIONS = (
     "network",
     "promotion",
     "schedule",
+    "reconcile",
     "drift",
 )
 # A profile or recipe changes the parameters of one run; the other sections stay as they are.

@@ -190,13 +190,12 @@ def _prepare(settings: Settings, addresses: Addresses, started: datetime) -> Non
     connect(settings, addresses)
     from components.jobs.context import JobContext
     from flows.deployments import register_all
-    from flows.reconcile import close_orphans, settle_promotions
+    from flows.reconciler import reconcile_now, settle_promotions
 
+    context = JobContext.connect(Settings.from_environment(os.environ))
     with answering(settings):
         register_all(settings)
-        for line in close_orphans(addresses.mlflow, started):
-            console.print(line, highlight=False)
-        for line in settle_promotions(JobContext.connect(Settings.from_environment(os.environ))):
+        for line in (*reconcile_now(context, started), *settle_promotions(context)):
             console.print(line, highlight=False)
 
 
@@ -234,11 +233,13 @@ def _trigger_and_follow(
     from prefect.client.orchestration import get_client
 
     from flows.follow import Follower
+    from flows.reconciler import reconcile_config
     from flows.trigger import trigger
 
+    patience = 3.0 * reconcile_config(settings).every_seconds
     with answering(settings), get_client(sync_client=True) as client:
         started = trigger(client, settings, flow, profile, assignments)
-        return Follower(client, started, console).follow()
+        return Follower(client, started, console, patience).follow()
 
 
 def _print_report(settings: Settings, ended: FlowRun) -> RunReport | None:

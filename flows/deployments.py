@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,52 +17,28 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.schedules import Schedule
 from prefect.types.entrypoint import EntrypointType
 from prefect.workers.process import ProcessWorker
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from components.catalog import unknown_key
 from components.datasets.drift import DriftConfig
 from components.datasets.sections import OWN_FILE, Datasets
-from components.jobs.context import registered_models
 from components.models import MODELS
 from components.params import Tree, check, load_params, load_recipes, merge, profile_names
 from components.promotion.policy import PromotionParams
 from components.settings import Settings
 from flows.data import data
-from flows.limits import GPU_LIMIT, GPU_SLOTS, promotion_limit
+from flows.limits import GPU_LIMIT, GPU_SLOTS, ensure_limit
+from flows.night import complete
 from flows.parameters import checked_parameters, own_choices
 from flows.pipeline import nightly
 from flows.probes import POOL
+from flows.reconcile import reconcile
+from flows.reconciler import OURS, ReconcileConfig
 from flows.registry import registry
 from flows.rollback import rollback
+from flows.schedule import ScheduleConfig
 from flows.self_check import self_check
 from flows.sweep import refuse_sweep, sweep
 from flows.train import train
-
-
-class ScheduleConfig(BaseModel):
-    """When the nightly flow starts by itself (params.yaml: schedule)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    cron: str = Field("0 2 * * *", description="Minute, hour, day of month, month, day of week")
-    timezone: str = Field("UTC", description="Name of the time zone, as in Europe/Berlin")
-    active: bool = Field(False, description="Whether the schedule is switched on at first")
-
-    @field_validator("cron")
-    @classmethod
-    def _is_cron(cls, value: str) -> str:
-        try:
-            CronSchedule(cron=value)
-        except ValidationError:
-            raise ValueError("five fields of cron, such as '0 2 * * *'") from None
-        return value
-
-    @field_validator("timezone")
-    @classmethod
-    def _is_timezone(cls, value: str) -> str:
-        if value not in zoneinfo.available_timezones():
-            raise ValueError("the name of a time zone, such as Europe/Berlin")
-        return value
 
 
 @dataclass(frozen=True)
@@ -123,6 +98,7 @@ class DeploymentSpec:
         )
 
 
+ALSO = "also"
 TRAINED = ("training", "gan", "network")  # sections that say how models are trained
 DEPLOYMENTS: dict[str, DeploymentSpec] = {
     spec.name: spec
@@ -134,6 +110,7 @@ DEPLOYMENTS: dict[str, DeploymentSpec] = {
         DeploymentSpec(rollback, ()),
         DeploymentSpec(registry, ()),
         DeploymentSpec(self_check, ("nightly",)),
+        DeploymentSpec(reconcile, ()),
     )
 }
 
@@ -165,13 +142,25 @@ def checked_params(settings: Settings) -> Tree:
         MODELS.module(model)
         where = f"{path.name} with the recipe of {model}"
         DEPLOYMENTS["train"].check(merge(tree, overlay), where, datasets.own)
-    return tree
+    return tree | {"nightly": completed_night(tree.get("nightly", {}), settings)}
+
+
+def completed_night(parameters: Tree, settings: Settings) -> Tree:
+    """A night's parameters, in which each further model says all of what it is.
+
+    Raises:
+        UnknownKeyError: If one names a model or a dataset that does not exist.
+    """
+    if not parameters.get(ALSO):
+        return parameters
+    return parameters | {ALSO: complete(parameters[ALSO], settings)}
 
 
 def _check_sections(tree: Tree, where: str, own_datasets: Iterable[str]) -> None:
     check(DriftConfig, tree.get("drift", {}), f"{where}: drift")
     check(PromotionParams, tree.get("promotion", {}), f"{where}: promotion")
     check(ScheduleConfig, tree.get("schedule", {}), f"{where}: schedule")
+    check(ReconcileConfig, tree.get("reconcile", {}), f"{where}: reconcile")
     for section in {spec.own[-1] for spec in DEPLOYMENTS.values() if spec.own}:
         takers = [spec for spec in DEPLOYMENTS.values() if spec.own[-1:] == (section,)]
         known = set[str]().union(*(spec.own_keys for spec in takers))
@@ -195,8 +184,7 @@ def register_all(settings: Settings) -> None:
     schedule = ScheduleConfig.model_validate(tree.get("schedule", {}))
     with get_client(sync_client=True) as client:
         _ensure_pool(client)
-        _ensure_promotion_limits(client, datasets_of(settings))
-        _ensure_gpu_limit(client)
+        ensure_limit(client, GPU_LIMIT, GPU_SLOTS)
         for spec in DEPLOYMENTS.values():
             _register(client, spec, tree, schedule, own)
 
@@ -206,23 +194,6 @@ def _ensure_pool(client: SyncPrefectClient) -> None:
     pool = WorkPoolCreate(name=POOL, type="process", base_job_template=template)
     with suppress(ObjectAlreadyExists):
         client.create_work_pool(pool)
-
-
-def _ensure_promotion_limits(client: SyncPrefectClient, datasets: Datasets) -> None:
-    """One promotion of a registered model at a time, from the first start on."""
-    there = {found.name for found in client.read_global_concurrency_limits(limit=200)}
-    for dataset in datasets:
-        for model in registered_models(dataset, images=datasets.spec(dataset).images):
-            if promotion_limit(model) not in there:
-                client.upsert_global_concurrency_limit_by_name(promotion_limit(model), 1)
-
-
-def _ensure_gpu_limit(client: SyncPrefectClient) -> None:
-    """How many trials share the GPUs belongs to the people who know them."""
-    try:
-        client.read_global_concurrency_limit_by_name(GPU_LIMIT)
-    except ObjectNotFound:
-        client.upsert_global_concurrency_limit_by_name(GPU_LIMIT, GPU_SLOTS)
 
 
 def _register(
@@ -241,7 +212,7 @@ def _register(
     deployment = spec.flow.to_deployment(
         spec.name,
         description=(spec.flow.fn.__doc__ or "").partition("Args:")[0].strip(),
-        tags=["nightforge"],
+        tags=[OURS],
         parameters=spec.parameters(tree),
         schedule=(
             Schedule(cron=cron.cron, timezone=cron.timezone, active=schedule.active)
