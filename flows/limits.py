@@ -20,7 +20,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
 from prefect.concurrency.sync import concurrency
-from prefect.exceptions import ObjectAlreadyExists
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from components.errors import ServiceError
 from components.fencing import Fence
@@ -50,18 +50,35 @@ def on_gpus() -> bool:
 
 
 @contextmanager
-def training_slot(settings: Settings) -> Iterator[None]:
+def training_slot(settings: Settings) -> Iterator[float]:
     """A place on the GPUs where there are any, else on this machine's processors; waits for it.
+
+    Yields:
+        The share of a GPU's memory that belongs to the place, in (0, 1].
 
     Raises:
         ServiceError: If there is no limit for the GPUs, or Prefect's server does not answer.
     """
-    if on_gpus():
-        with _slot(GPU_LIMIT, GPU_SECONDS, f"a place to train (limit {GPU_LIMIT})"):
-            yield
-    else:
+    if not on_gpus():
         with _processors(settings.home / "run"):
-            yield
+            yield 1.0
+        return
+    what = f"a place to train (limit {GPU_LIMIT})"
+    with _refusing(what), get_client(sync_client=True) as client:
+        places = client.read_global_concurrency_limit_by_name(GPU_LIMIT).limit
+    with _slot(GPU_LIMIT, GPU_SECONDS, what):
+        yield 1 / max(1, places)
+
+
+@contextmanager
+def own_slot(settings: Settings) -> Iterator[None]:
+    """A place to train for this process, which may use no more than its share of the memory."""
+    import torch
+
+    with training_slot(settings) as share:
+        if on_gpus():
+            torch.cuda.set_per_process_memory_fraction(share)
+        yield
 
 
 @contextmanager
@@ -114,7 +131,7 @@ def _slot(name: str, seconds: float, what: str) -> Iterator[None]:
 def _refusing(what: str) -> Iterator[None]:
     try:
         yield
-    except (ConcurrencySlotAcquisitionError, httpx.HTTPError) as error:
+    except (ConcurrencySlotAcquisitionError, ObjectNotFound, httpx.HTTPError) as error:
         raise ServiceError(
             what,
             got=" ".join(str(error).split())[:300] or type(error).__name__,

@@ -48,7 +48,7 @@ from components.tuning.space import short
 from components.tuning.trial import TrialStatus
 from components.tuning.tuner import Tuner
 from components.versioning.versions import DatasetVersion
-from flows.limits import on_gpus, one_promotion_at_a_time, training_slot
+from flows.limits import on_gpus, one_promotion_at_a_time, own_slot, training_slot
 from flows.reconciler import reconcile_now
 
 SWEEP_SECONDS = 20  # between two lines about a sweep in which nothing else happens
@@ -188,18 +188,16 @@ def refresh_data(name: str) -> DataOutcome:
 def train(dataset: DatasetVersion, recipe: Recipe, force: bool) -> TrainOutcome:
     """Train, or find the finished run with the same fingerprint."""
     progress = _ProgressArtifact(recipe.model)
-    return train_job.train(
-        context(), dataset, recipe, progress, force=force, slot=partial(training_slot, settings())
-    )
+    slot = partial(own_slot, settings())
+    return train_job.train(context(), dataset, recipe, progress, force=force, slot=slot)
 
 
 @task(name="worker", task_run_name="worker {number}")
 def work(address: Address, threads: int, number: int) -> None:
     """One of a sweep's workers, until the study is over."""
-    with (
-        training_slot(settings()) if on_gpus() else nullcontext()
-    ):  # else the sweep has one for all
-        keep_working(address, threads, get_run_logger().warning)
+    # On processors the sweep has one place for all its workers.
+    with training_slot(settings()) if on_gpus() else nullcontext(1.0) as share:
+        keep_working(address, threads, get_run_logger().warning, share)
 
 
 @task(name="settle", task_run_name="settle {model}", **_RETRIED)
