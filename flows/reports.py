@@ -167,6 +167,7 @@ def read_report(folder: Path, name: str = LATEST) -> RunReport | None:
 def markdown(report: RunReport) -> str:
     """The report for people, as the Prefect UI shows it."""
     parts = [f"# {report.flow}: {_headline(report)}"]
+    parts.append(" · ".join(f"[{name}]({url})" for name, url in report.links.items()))
     parts += [f"> **{warning}**" for warning in report.warnings]
     if report.error:
         parts.append(f"**Error.** {report.error}")
@@ -182,7 +183,6 @@ def markdown(report: RunReport) -> str:
     parts += [f"![{name}]({url})" for name, url in report.pictures.items()]
     rows = [f"| {step.name} | {step.seconds:.1f} | {step.note} |" for step in report.steps]
     parts.append("\n".join(["| step | seconds | note |", "|---|---|---|", *rows]))
-    parts.append(" · ".join(f"[{name}]({url})" for name, url in report.links.items()))
     return "\n\n".join(parts) + "\n"
 
 
