@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from components.params import Tree, check, load_params, load_recipes, merge, pro
 from components.promotion.policy import PromotionParams
 from components.settings import Settings
 from flows.data import data
+from flows.forms import say_ranges
 from flows.limits import GPU_LIMIT, GPU_SLOTS, ensure_limit
 from flows.night import complete
 from flows.parameters import checked_parameters, own_choices
@@ -66,6 +68,12 @@ class DeploymentSpec:
     def name(self) -> str:
         """Name of the flow and of its deployment."""
         return self.flow.name
+
+    @property
+    def description(self) -> str:
+        """What the flow's docstring says before its arguments, a line for each paragraph."""
+        text = (inspect.getdoc(self.flow.fn) or "").partition("Args:")[0].strip()
+        return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
     def parameters(self, tree: Mapping[str, Any]) -> Tree:
         """The flow's parameters out of a tree shaped like params.yaml."""
@@ -211,7 +219,7 @@ def _register(
     cron = CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
     deployment = spec.flow.to_deployment(
         spec.name,
-        description=(spec.flow.fn.__doc__ or "").partition("Args:")[0].strip(),
+        description=spec.description,
         tags=[OURS],
         parameters=spec.parameters(tree),
         schedule=(
@@ -232,6 +240,7 @@ def _register(
     for key, more in own_choices(own_datasets).items():
         if schema := deployment._parameter_openapi_schema.properties.get(key):
             schema["enum"] = [*schema["enum"], *more]
+    say_ranges(deployment._parameter_openapi_schema)
     if not first:
         # An update with no schedules would delete those on the server; one without the field
         # leaves them alone.

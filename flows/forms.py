@@ -5,8 +5,10 @@ Their help texts come from the flows' docstrings.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
+from prefect.utilities.callables import ParameterSchema
 from pydantic import Field
 
 from components.datasets import DATASETS
@@ -28,3 +30,37 @@ SearcherName = Annotated[str, Field(json_schema_extra={"enum": list(SEARCHERS)})
 SchedulerName = Annotated[str, Field(json_schema_extra={"enum": list(SCHEDULERS)})]
 Workers = Annotated[int, Field(ge=1, le=1024)]
 ModeName = Literal["auto", "max", "min"]
+
+_BOUNDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+}
+
+
+def say_ranges(schema: ParameterSchema) -> None:
+    """Add its range to the help text of each number; the form checks it, but does not show it."""
+    for fields in (schema.properties, *_sections(schema)):
+        for field in fields.values():
+            if (bounds := _range(field)) and "description" in field:
+                text: str = field["description"]
+                end = "." if text.endswith(".") else ""
+                field["description"] = f"{text.removesuffix('.')} ({bounds}){end}"
+
+
+def _sections(schema: ParameterSchema) -> Iterator[dict[str, Any]]:
+    for definition in schema.definitions.values():
+        yield definition.get("properties", {})
+
+
+def _range(field: Mapping[str, Any]) -> str:
+    """Such as `1 to 1,000` or `at least 0, below 1`; empty for what has no bounds."""
+    bounds = {key: _number(field[key]) for key in _BOUNDS if key in field}
+    if bounds.keys() == {"minimum", "maximum"}:
+        return "{minimum} to {maximum}".format(**bounds)
+    return ", ".join(f"{_BOUNDS[key]} {value}" for key, value in bounds.items())
+
+
+def _number(value: float) -> str:
+    return f"{int(value):,}" if value == int(value) else f"{value:g}"

@@ -17,7 +17,8 @@ def markdown(report: RunReport) -> str:
 
 
 def _section(report: PartReport) -> list[str]:
-    parts = [f"> **{warning}**" for warning in report.warnings]
+    parts = [" · ".join(f"[{name}]({url})" for name, url in report.links.items())]
+    parts += [f"> **{warning}**" for warning in report.warnings]
     if report.error:
         parts.append(f"**Error.** {report.error}")
     if report.notes:
@@ -32,7 +33,6 @@ def _section(report: PartReport) -> list[str]:
     parts += [f"![{name}]({url})" for name, url in report.pictures.items()]
     rows = [f"| {step.name} | {step.seconds:.1f} | {step.note} |" for step in report.steps]
     parts.append("\n".join(["| step | seconds | note |", "|---|---|---|", *rows]))
-    parts.append(" · ".join(f"[{name}]({url})" for name, url in report.links.items()))
     return parts
 
 

@@ -11,7 +11,7 @@ import pytest
 from components.settings import Settings
 from flows.embedded import Embedded
 from flows.probes import Addresses, worker_ready
-from tests.flows.conftest import Installation
+from tests.installation import Installation
 
 
 def test_other_servers_of_the_shell_are_not_meant(

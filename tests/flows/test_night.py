@@ -19,8 +19,8 @@ from components.jobs.records import DecisionState, stored_decisions
 from components.models import MODELS
 from components.tracking.base import Tag
 from components.tracking.mlflow_registry import MlflowRegistry
-from tests.flows.conftest import QUICK, ROOT, Installation
-from tests.flows.prefect_api import call, get, post
+from tests.installation import QUICK, ROOT, Installation
+from tests.prefect_api import call, get, post
 
 pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 MODEL = "fashion_mnist_sample-classifier"

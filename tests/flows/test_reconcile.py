@@ -13,8 +13,8 @@ from mlflow.tracking import MlflowClient
 
 from components.settings import Settings
 from flows.embedded import Embedded
-from tests.flows.conftest import QUICK, ROOT, Installation
-from tests.flows.prefect_api import call, finished, get, post
+from tests.installation import QUICK, ROOT, Installation
+from tests.prefect_api import call, finished, get, post
 
 pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 

@@ -27,7 +27,7 @@ from components.models.deployable import Deployable
 from components.models.lenet import lenet
 from components.settings import Settings
 from components.tracking.base import DatasetInput, ModelVersion, RunSpec
-from tests.flows.conftest import HOST, QUICK, Installation
+from tests.installation import HOST, QUICK, Installation
 
 pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 MODEL = "fashion_mnist_sample-classifier"

@@ -55,5 +55,12 @@ def test_people_see_which_step_did_not_finish() -> None:
     assert ("step train", "   3.1 s  did not finish") in summary_rows(report)
 
 
+def test_the_links_stand_under_the_headline_before_all_that_is_long() -> None:
+    links, pictures = {"MLflow run": "http://m/1"}, {"learning curves": "http://m/2"}
+    report = RunReport(flow="nightly", flow_run="1", links=links, pictures=pictures)
+    headline, under = markdown(report).split("\n\n")[:2]
+    assert (headline, under) == ("# nightly: Running", "[MLflow run](http://m/1)")
+
+
 def test_a_report_of_an_older_version_can_be_read() -> None:
     assert StepReport.model_validate({"name": "data", "seconds": 1, "skipped": None}).error is None
