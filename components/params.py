@@ -25,6 +25,7 @@ SECTIONS = (
     "promotion",
     "schedule",
     "drift",
+    "notifications",
 )
 # A profile or recipe changes the parameters of one run; the other sections stay as they are.
 PROFILE_SECTIONS = ("nightly", "sweep", "training", "gan", "network")

@@ -190,10 +190,13 @@ def _prepare(settings: Settings, addresses: Addresses, started: datetime) -> Non
     connect(settings, addresses)
     from components.jobs.context import JobContext
     from flows.deployments import register_all
+    from flows.notifications import prepare_blocks
     from flows.reconcile import close_orphans, settle_promotions
 
     with answering(settings):
         register_all(settings)
+        for line in prepare_blocks(settings):
+            console.print(f"! {line}", style="bold yellow", highlight=False, soft_wrap=True)
         for line in close_orphans(addresses.mlflow, started):
             console.print(line, highlight=False)
         for line in settle_promotions(JobContext.connect(Settings.from_environment(os.environ))):

@@ -30,6 +30,7 @@ from components.promotion.policy import PromotionParams
 from components.settings import Settings
 from flows.data import data
 from flows.limits import GPU_LIMIT, GPU_SLOTS, promotion_limit
+from flows.notifications import NotificationConfig
 from flows.parameters import checked_parameters, own_choices
 from flows.pipeline import nightly
 from flows.probes import POOL
@@ -171,6 +172,7 @@ def checked_params(settings: Settings) -> Tree:
 def _check_sections(tree: Tree, where: str, own_datasets: Iterable[str]) -> None:
     check(DriftConfig, tree.get("drift", {}), f"{where}: drift")
     check(PromotionParams, tree.get("promotion", {}), f"{where}: promotion")
+    check(NotificationConfig, tree.get("notifications", {}), f"{where}: notifications")
     check(ScheduleConfig, tree.get("schedule", {}), f"{where}: schedule")
     for section in {spec.own[-1] for spec in DEPLOYMENTS.values() if spec.own}:
         takers = [spec for spec in DEPLOYMENTS.values() if spec.own[-1:] == (section,)]

@@ -93,7 +93,7 @@ class Follower:
 def print_summary(report: RunReport, console: Console) -> None:
     """One table: data, metrics, decision, champion, seconds per step; then the links."""
     for warning in report.warnings:
-        console.print(f"[bold yellow]! {warning}[/]", highlight=False)
+        console.print(f"! {warning}", style="bold yellow", highlight=False, markup=False)
     for note in report.notes:
         console.print(note, highlight=False, markup=False)
     table = Table(title=f"{report.flow}: {report.state.lower()} in {report.seconds:.1f} s")

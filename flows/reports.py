@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.promotion.decision import RuleEvidence
 from components.settings import Settings
+from flows.notifications import notify_ended
 
 LATEST = "latest.json"
 
@@ -67,6 +69,7 @@ class DecisionReport(_Part):
     promoted: bool
     reasons: tuple[str, ...]
     evidence: tuple[RuleEvidence, ...]
+    new: bool = Field(False, description="Made or carried out by this run, not by an earlier one")
 
 
 class RunReport(_Part):
@@ -74,6 +77,7 @@ class RunReport(_Part):
 
     flow: str
     flow_run: str
+    name: str = Field("", description="What people call the run: nightly lenet on fashion_mnist")
     state: str = "Running"
     error: str | None = None
     seconds: float = 0.0
@@ -125,7 +129,7 @@ def _one_line(error: BaseException) -> str:
 @contextmanager
 def reporting(flow: str, settings: Settings) -> Iterator[Reporting]:
     """Collect a report; it is written however the flow ends, short of a SIGKILL."""
-    report = RunReport(flow=flow, flow_run=str(flow_run.id))
+    report = RunReport(flow=flow, flow_run=str(flow_run.id), name=str(flow_run.name))
     report.links["Prefect run"] = str(flow_run.ui_url)
     start = time.perf_counter()
     try:
@@ -138,12 +142,22 @@ def reporting(flow: str, settings: Settings) -> Iterator[Reporting]:
     finally:
         report.seconds = round(time.perf_counter() - start, 3)
         write_report(settings.reports, report)
+        _notify(settings, report)
         if report.state != "Cancelled":
             create_markdown_artifact(
                 markdown(report),
                 key=f"{flow.replace('_', '-')}-report",
                 description="What this run did and why",
             )
+
+
+def _notify(settings: Settings, report: RunReport) -> None:
+    """Tell whoever asked; who could not be told stands in the log and in the report."""
+    if untold := notify_ended(settings, report):
+        for line in untold:
+            get_run_logger().warning(line)
+        report.warnings.extend(untold)
+        write_report(settings.reports, report)
 
 
 def write_report(folder: Path, report: RunReport) -> None:

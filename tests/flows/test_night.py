@@ -50,6 +50,7 @@ def test_the_first_night_makes_a_champion(
     # Another test may have shown before that this worker computes correctly.
     assert not any(step["skipped"] for step in first_report["steps"][1:])
     assert first_report["decision"]["promoted"]
+    assert first_report["decision"]["new"]
     assert first_report["model"] == {
         "name": MODEL,
         "version": 1,
@@ -116,6 +117,7 @@ def test_an_unchanged_night_skips_everything(
     assert all(step["skipped"] for step in report["steps"]), report["steps"]
     assert report["metrics"] == first_report["metrics"]
     assert report["model"] == first_report["model"]
+    assert not report["decision"]["new"]
     assert report["flow_run"] != first_report["flow_run"]
     assert printed.count("skipped:") == len(STEPS)
 
