@@ -5,8 +5,8 @@ from __future__ import annotations
 import zoneinfo
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -19,6 +19,7 @@ from prefect.schedules import Schedule
 from prefect.types.entrypoint import EntrypointType
 from prefect.workers.process import ProcessWorker
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import to_jsonable_python
 
 from components.catalog import unknown_key
 from components.datasets.drift import DriftConfig
@@ -29,6 +30,7 @@ from components.params import Tree, check, load_params, load_recipes, merge, pro
 from components.promotion.policy import PromotionParams
 from components.settings import Settings
 from flows.data import data
+from flows.forms import show_defaults
 from flows.limits import GPU_LIMIT, GPU_SLOTS, promotion_limit
 from flows.notifications import NotificationConfig
 from flows.parameters import checked_parameters, own_choices
@@ -39,6 +41,13 @@ from flows.rollback import rollback
 from flows.self_check import self_check
 from flows.sweep import refuse_sweep, sweep
 from flows.train import train
+
+Queue = Literal["cpu", "gpu"]
+Purpose = Literal["retraining", "data", "registry", "operations"]
+QUEUES: dict[Queue, str] = {
+    "cpu": "Light runs: data, registry, self_check.",
+    "gpu": "Runs that train; a machine with GPUs can serve this queue alone.",
+}
 
 
 class ScheduleConfig(BaseModel):
@@ -73,6 +82,8 @@ class DeploymentSpec:
 
     Attributes:
         flow: What runs.
+        queue: Of the work pool: `gpu` for flows that train or sweep, `cpu` for the light ones.
+        purpose: What it is for; a tag of the deployment and of its runs.
         own: Sections of params.yaml whose values are parameters of their own; what the last one
             says goes, and all its keys must be parameters.
         sections: Sections of params.yaml that are parameters under their own name.
@@ -83,6 +94,8 @@ class DeploymentSpec:
 
     flow: Flow[..., None]
     own: tuple[str, ...]
+    queue: Queue = field(kw_only=True)
+    purpose: Purpose = field(kw_only=True)
     sections: tuple[str, ...] = ()
     scheduled: bool = False
     single: bool = False
@@ -128,13 +141,28 @@ TRAINED = ("training", "gan", "network")  # sections that say how models are tra
 DEPLOYMENTS: dict[str, DeploymentSpec] = {
     spec.name: spec
     for spec in (
-        DeploymentSpec(nightly, ("nightly",), TRAINED, scheduled=True, single=True),
-        DeploymentSpec(data, ("nightly",)),
-        DeploymentSpec(train, ("nightly",), TRAINED),
-        DeploymentSpec(sweep, ("nightly", "sweep"), TRAINED, refuse=refuse_sweep),
-        DeploymentSpec(rollback, ()),
-        DeploymentSpec(registry, ()),
-        DeploymentSpec(self_check, ("nightly",)),
+        DeploymentSpec(
+            nightly,
+            ("nightly",),
+            TRAINED,
+            queue="gpu",
+            purpose="retraining",
+            scheduled=True,
+            single=True,
+        ),
+        DeploymentSpec(data, ("nightly",), queue="cpu", purpose="data"),
+        DeploymentSpec(train, ("nightly",), TRAINED, queue="gpu", purpose="retraining"),
+        DeploymentSpec(
+            sweep,
+            ("nightly", "sweep"),
+            TRAINED,
+            queue="gpu",
+            purpose="retraining",
+            refuse=refuse_sweep,
+        ),
+        DeploymentSpec(rollback, (), queue="cpu", purpose="registry"),
+        DeploymentSpec(registry, (), queue="cpu", purpose="registry"),
+        DeploymentSpec(self_check, ("nightly",), queue="cpu", purpose="operations"),
     )
 }
 
@@ -208,6 +236,9 @@ def _ensure_pool(client: SyncPrefectClient) -> None:
     pool = WorkPoolCreate(name=POOL, type="process", base_job_template=template)
     with suppress(ObjectAlreadyExists):
         client.create_work_pool(pool)
+    for name, description in QUEUES.items():
+        with suppress(ObjectAlreadyExists):
+            client.create_work_queue(name, description, work_pool_name=POOL)
 
 
 def _ensure_promotion_limits(client: SyncPrefectClient, datasets: Datasets) -> None:
@@ -234,20 +265,30 @@ def _register(
     schedule: ScheduleConfig,
     own_datasets: list[str],
 ) -> None:
-    try:
+    deployment = deployment_of(spec, tree, schedule, own_datasets)
+    with suppress(ObjectNotFound):
         client.read_deployment_by_name(f"{spec.name}/{spec.name}")
-        first = False
-    except ObjectNotFound:
-        first = True
-    cron = CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
+        # An update with no schedules would delete those on the server; one without the field
+        # leaves them alone.
+        deployment.schedules = None
+        deployment.model_fields_set.discard("schedules")
+    deployment.apply(work_pool_name=POOL)
+
+
+def deployment_of(
+    spec: DeploymentSpec, tree: Tree, schedule: ScheduleConfig, own_datasets: list[str]
+) -> RunnerDeployment:
+    """A deployment as it is registered for the first time; its form shows what would run."""
+    own = spec.parameters(tree)
+    parameters = to_jsonable_python(checked_parameters(spec.flow, own, own_datasets=own_datasets))
     deployment = spec.flow.to_deployment(
         spec.name,
         description=(spec.flow.fn.__doc__ or "").partition("Args:")[0].strip(),
-        tags=["nightforge"],
-        parameters=spec.parameters(tree),
+        tags=["nightforge", spec.purpose],
+        parameters=parameters,
         schedule=(
-            Schedule(cron=cron.cron, timezone=cron.timezone, active=schedule.active)
-            if spec.scheduled and first
+            Schedule(cron=schedule.cron, timezone=schedule.timezone, active=schedule.active)
+            if spec.scheduled
             else None
         ),
         concurrency_limit=(
@@ -257,14 +298,13 @@ def _register(
         ),
         entrypoint_type=EntrypointType.MODULE_PATH,
         work_pool_name=POOL,
+        work_queue_name=spec.queue,
     )
     assert isinstance(deployment, RunnerDeployment)
+    form = deployment._parameter_openapi_schema
     # The form is drawn from the flow's signature, which cannot know a person's own datasets.
     for key, more in own_choices(own_datasets).items():
-        if schema := deployment._parameter_openapi_schema.properties.get(key):
+        if schema := form.properties.get(key):
             schema["enum"] = [*schema["enum"], *more]
-    if not first:
-        # An update with no schedules would delete those on the server; one without the field
-        # leaves them alone.
-        deployment.model_fields_set.discard("schedules")
-    deployment.apply(work_pool_name=POOL)
+    show_defaults(form, parameters)
+    return deployment

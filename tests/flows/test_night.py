@@ -96,6 +96,15 @@ def test_the_mlflow_run_is_complete(
     assert run.data.metrics["test_accuracy"] == first_report["metrics"]["test_accuracy"]
 
 
+def test_the_worker_serves_the_queue_of_runs_that_train(
+    first_report: dict[str, Any], servers: Installation
+) -> None:
+    """Runs of other tests show that it serves the other queue as well."""
+    assert get(servers, f"/flow_runs/{first_report['flow_run']}")["work_queue_name"] == "gpu"
+    for name in ("data", "self_check", "rollback", "registry"):
+        assert get(servers, f"/deployments/name/{name}/{name}")["work_queue_name"] == "cpu"
+
+
 def test_the_report_is_an_artifact_in_prefect(
     first_report: dict[str, Any], servers: Installation
 ) -> None:
@@ -196,6 +205,8 @@ def test_the_form_has_ranges_choices_and_help(servers: Installation) -> None:
     assert training["epochs"]["minimum"] == 1
     assert all(field["description"] for field in training.values())
     assert deployment["parameters"]["training"]["epochs"] == 20
+    assert training["epochs"]["default"] == 20
+    assert deployment["tags"] == ["nightforge", "retraining"]
 
 
 def test_the_server_refuses_a_bad_value(servers: Installation) -> None:
