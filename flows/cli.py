@@ -190,11 +190,14 @@ def _prepare(settings: Settings, addresses: Addresses, started: datetime) -> Non
     connect(settings, addresses)
     from components.jobs.context import JobContext
     from flows.deployments import register_all
+    from flows.notifications import prepare_blocks
     from flows.reconciler import reconcile_now, settle_promotions
 
     context = JobContext.connect(Settings.from_environment(os.environ))
     with answering(settings):
         register_all(settings)
+        for line in prepare_blocks(settings):
+            console.print(f"! {line}", style="bold yellow", highlight=False, soft_wrap=True)
         for line in (*reconcile_now(context, started), *settle_promotions(context)):
             console.print(line, highlight=False)
 

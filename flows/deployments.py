@@ -5,19 +5,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.schedules import Schedule
 from prefect.types.entrypoint import EntrypointType
 from prefect.workers.process import ProcessWorker
+from pydantic_core import to_jsonable_python
 
 from components.catalog import unknown_key
 from components.datasets.drift import DriftConfig
@@ -27,9 +27,10 @@ from components.params import Tree, check, load_params, load_recipes, merge, pro
 from components.promotion.policy import PromotionParams
 from components.settings import Settings
 from flows.data import data
-from flows.forms import say_ranges
+from flows.forms import say_ranges, show_defaults
 from flows.limits import GPU_LIMIT, GPU_SLOTS, ensure_limit
 from flows.night import complete
+from flows.notifications import NotificationConfig
 from flows.parameters import checked_parameters, own_choices
 from flows.pipeline import nightly
 from flows.probes import POOL
@@ -42,6 +43,13 @@ from flows.self_check import self_check
 from flows.sweep import refuse_sweep, sweep
 from flows.train import train
 
+Queue = Literal["cpu", "gpu"]
+Purpose = Literal["retraining", "data", "registry", "operations"]
+QUEUES: dict[Queue, str] = {
+    "cpu": "Light runs: data, registry, self_check.",
+    "gpu": "Runs that train; a machine with GPUs can serve this queue alone.",
+}
+
 
 @dataclass(frozen=True)
 class DeploymentSpec:
@@ -49,6 +57,8 @@ class DeploymentSpec:
 
     Attributes:
         flow: What runs.
+        queue: Of the work pool: `gpu` for flows that train or sweep, `cpu` for the light ones.
+        purpose: What it is for; a tag of the deployment and of its runs.
         own: Sections of params.yaml whose values are parameters of their own; what the last one
             says goes, and all its keys must be parameters.
         sections: Sections of params.yaml that are parameters under their own name.
@@ -59,6 +69,8 @@ class DeploymentSpec:
 
     flow: Flow[..., None]
     own: tuple[str, ...]
+    queue: Queue = field(kw_only=True)
+    purpose: Purpose = field(kw_only=True)
     sections: tuple[str, ...] = ()
     scheduled: bool = False
     single: bool = False
@@ -111,14 +123,29 @@ TRAINED = ("training", "gan", "network")  # sections that say how models are tra
 DEPLOYMENTS: dict[str, DeploymentSpec] = {
     spec.name: spec
     for spec in (
-        DeploymentSpec(nightly, ("nightly",), TRAINED, scheduled=True, single=True),
-        DeploymentSpec(data, ("nightly",)),
-        DeploymentSpec(train, ("nightly",), TRAINED),
-        DeploymentSpec(sweep, ("nightly", "sweep"), TRAINED, refuse=refuse_sweep),
-        DeploymentSpec(rollback, ()),
-        DeploymentSpec(registry, ()),
-        DeploymentSpec(self_check, ("nightly",)),
-        DeploymentSpec(reconcile, ()),
+        DeploymentSpec(
+            nightly,
+            ("nightly",),
+            TRAINED,
+            queue="gpu",
+            purpose="retraining",
+            scheduled=True,
+            single=True,
+        ),
+        DeploymentSpec(data, ("nightly",), queue="cpu", purpose="data"),
+        DeploymentSpec(train, ("nightly",), TRAINED, queue="gpu", purpose="retraining"),
+        DeploymentSpec(
+            sweep,
+            ("nightly", "sweep"),
+            TRAINED,
+            queue="gpu",
+            purpose="retraining",
+            refuse=refuse_sweep,
+        ),
+        DeploymentSpec(rollback, (), queue="cpu", purpose="registry"),
+        DeploymentSpec(registry, (), queue="cpu", purpose="registry"),
+        DeploymentSpec(self_check, ("nightly",), queue="cpu", purpose="operations"),
+        DeploymentSpec(reconcile, (), queue="cpu", purpose="operations"),
     )
 }
 
@@ -167,6 +194,7 @@ def completed_night(parameters: Tree, settings: Settings) -> Tree:
 def _check_sections(tree: Tree, where: str, own_datasets: Iterable[str]) -> None:
     check(DriftConfig, tree.get("drift", {}), f"{where}: drift")
     check(PromotionParams, tree.get("promotion", {}), f"{where}: promotion")
+    check(NotificationConfig, tree.get("notifications", {}), f"{where}: notifications")
     check(ScheduleConfig, tree.get("schedule", {}), f"{where}: schedule")
     check(ReconcileConfig, tree.get("reconcile", {}), f"{where}: reconcile")
     for section in {spec.own[-1] for spec in DEPLOYMENTS.values() if spec.own}:
@@ -202,6 +230,9 @@ def _ensure_pool(client: SyncPrefectClient) -> None:
     pool = WorkPoolCreate(name=POOL, type="process", base_job_template=template)
     with suppress(ObjectAlreadyExists):
         client.create_work_pool(pool)
+    for name, description in QUEUES.items():
+        with suppress(ObjectAlreadyExists):
+            client.create_work_queue(name, description, work_pool_name=POOL)
 
 
 def _register(
@@ -211,20 +242,30 @@ def _register(
     schedule: ScheduleConfig,
     own_datasets: list[str],
 ) -> None:
-    try:
+    deployment = deployment_of(spec, tree, schedule, own_datasets)
+    with suppress(ObjectNotFound):
         client.read_deployment_by_name(f"{spec.name}/{spec.name}")
-        first = False
-    except ObjectNotFound:
-        first = True
-    cron = CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
+        # An update with no schedules would delete those on the server; one without the field
+        # leaves them alone.
+        deployment.schedules = None
+        deployment.model_fields_set.discard("schedules")
+    deployment.apply(work_pool_name=POOL)
+
+
+def deployment_of(
+    spec: DeploymentSpec, tree: Tree, schedule: ScheduleConfig, own_datasets: list[str]
+) -> RunnerDeployment:
+    """A deployment as it is registered for the first time; its form shows what would run."""
+    own = spec.parameters(tree)
+    parameters = to_jsonable_python(checked_parameters(spec.flow, own, own_datasets=own_datasets))
     deployment = spec.flow.to_deployment(
         spec.name,
         description=spec.description,
-        tags=[OURS],
-        parameters=spec.parameters(tree),
+        tags=[OURS, spec.purpose],
+        parameters=parameters,
         schedule=(
-            Schedule(cron=cron.cron, timezone=cron.timezone, active=schedule.active)
-            if spec.scheduled and first
+            Schedule(cron=schedule.cron, timezone=schedule.timezone, active=schedule.active)
+            if spec.scheduled
             else None
         ),
         concurrency_limit=(
@@ -234,15 +275,14 @@ def _register(
         ),
         entrypoint_type=EntrypointType.MODULE_PATH,
         work_pool_name=POOL,
+        work_queue_name=spec.queue,
     )
     assert isinstance(deployment, RunnerDeployment)
+    form = deployment._parameter_openapi_schema
     # The form is drawn from the flow's signature, which cannot know a person's own datasets.
     for key, more in own_choices(own_datasets).items():
-        if schema := deployment._parameter_openapi_schema.properties.get(key):
+        if schema := form.properties.get(key):
             schema["enum"] = [*schema["enum"], *more]
-    say_ranges(deployment._parameter_openapi_schema)
-    if not first:
-        # An update with no schedules would delete those on the server; one without the field
-        # leaves them alone.
-        deployment.model_fields_set.discard("schedules")
-    deployment.apply(work_pool_name=POOL)
+    say_ranges(form)
+    show_defaults(form, parameters)
+    return deployment

@@ -29,6 +29,7 @@ ModelName = Annotated[str, Field(json_schema_extra={"enum": list(MODELS)})]
 SearcherName = Annotated[str, Field(json_schema_extra={"enum": list(SEARCHERS)})]
 SchedulerName = Annotated[str, Field(json_schema_extra={"enum": list(SCHEDULERS)})]
 Workers = Annotated[int, Field(ge=1, le=1024)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 ModeName = Literal["auto", "max", "min"]
 
 _BOUNDS = {
@@ -64,3 +65,25 @@ def _range(field: Mapping[str, Any]) -> str:
 
 def _number(value: float) -> str:
     return f"{int(value):,}" if value == int(value) else f"{value:g}"
+
+
+def show_defaults(form: ParameterSchema, parameters: Mapping[str, Any]) -> None:
+    """Let a form begin with a deployment's parameters, and keep the order of sections' fields.
+
+    A form begins with the defaults of the classes otherwise, wherever a person empties a section.
+    """
+    _set_defaults(form.properties, form.definitions, parameters)
+    for section in form.definitions.values():
+        # A database may give the keys of a JSON object back in another order.
+        for position, field in enumerate(section.get("properties", {}).values()):
+            field["position"] = position
+
+
+def _set_defaults(
+    fields: Mapping[str, Any], sections: Mapping[str, Any], values: Mapping[str, Any]
+) -> None:
+    for name, value in values.items():
+        fields[name]["default"] = value
+        if reference := fields[name].get("$ref"):
+            section = sections[reference.rpartition("/")[2]]
+            _set_defaults(section["properties"], sections, value)

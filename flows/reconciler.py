@@ -25,6 +25,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.settings import PREFECT_UI_URL
 from prefect.states import AwaitingRetry, Cancelled, Crashed
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -35,6 +36,8 @@ from components.settings import Settings
 from components.tracking.base import RunStatus, Tag, TrackedRun, Tracker
 from flows.limits import one_promotion_at_a_time
 from flows.lives import forget, life_of
+from flows.notifications import notify_ended
+from flows.reports import RunReport
 
 OPEN_STATES = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 OURS = "nightforge"  # tag of all deployments
@@ -177,7 +180,9 @@ class Reconciler:
         before = sum(state.name == "AwaitingRetry" for state in states)
         if before >= self._config.restarts:
             self._client.update_flow_run(run.id, tags=[*run.tags, GIVEN_UP])
-            yield f"flow run {run.name}: crashed again after {before} restarts; given up"
+            what = f"crashed again after {before} restarts; given up"
+            yield f"flow run {run.name}: {what}"
+            yield from self._notify(run, what)
             return
         forget(self._settings.lives, str(run.id))
         delay = before * self._config.restart_delay_seconds
@@ -185,6 +190,16 @@ class Reconciler:
         when = datetime.now(UTC) + timedelta(seconds=delay)
         self._client.set_flow_run_state(run.id, AwaitingRetry(scheduled_time=when, message=message))
         yield f"flow run {run.name}: {message}"
+
+    def _notify(self, run: FlowRun, what: str) -> list[str]:
+        """Tell whoever asked of a run that could not do so itself."""
+        reason = (run.state and run.state.message) or "no message"
+        flow = self._client.read_flow(run.flow_id)
+        report = RunReport(flow=flow.name, flow_run=str(run.id), name=run.name, state="Crashed")
+        report.error = f"{reason}; {what}"
+        if address := PREFECT_UI_URL.value():
+            report.links["Prefect run"] = f"{address}/runs/flow-run/{run.id}"
+        return notify_ended(self._settings, report)
 
     def _close_tracked(
         self, tracked: Iterable[TrackedRun], started: datetime | None

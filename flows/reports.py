@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import httpx
+from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
@@ -23,6 +24,7 @@ from components.promotion.decision import RuleEvidence
 from components.settings import Settings
 from flows.lives import living
 from flows.markdown import markdown
+from flows.notifications import notify_ended
 
 LATEST = "latest.json"
 
@@ -78,6 +80,7 @@ class DecisionReport(_Part):
     promoted: bool
     reasons: tuple[str, ...]
     evidence: tuple[RuleEvidence, ...]
+    new: bool = Field(False, description="Made or carried out by this run, not by an earlier one")
 
 
 class PartReport(_Part):
@@ -107,6 +110,7 @@ class RunReport(PartReport):
 
     flow: str
     flow_run: str
+    name: str = Field("", description="What people call the run: nightly lenet on fashion_mnist")
     also: list[PartReport] = Field(default_factory=list)
 
     @property
@@ -205,7 +209,7 @@ def reporting(flow: str, settings: Settings) -> Iterator[Reporting]:
     A process that was taken for dead, so that its flow run was started again, ends without a word:
     what it says of the run would be taken for what became of the newer attempt.
     """
-    report = RunReport(flow=flow, flow_run=str(flow_run.id))
+    report = RunReport(flow=flow, flow_run=str(flow_run.id), name=str(flow_run.name))
     report.links["Prefect run"] = str(flow_run.ui_url)
     table = _StepsTable(report)
     try:
@@ -217,6 +221,7 @@ def reporting(flow: str, settings: Settings) -> Iterator[Reporting]:
         raise
     finally:
         write_report(settings.reports, report)
+        _notify(settings, report)
         if report.state != "Cancelled":
             table.show()
             create_markdown_artifact(
@@ -246,6 +251,15 @@ def _superseded() -> bool:
         now = client.read_flow_run(UUID(str(flow_run.id)))
         return now.run_count > int(flow_run.run_count)
     return False
+
+
+def _notify(settings: Settings, report: RunReport) -> None:
+    """Tell whoever asked; who could not be told stands in the log and in the report."""
+    if untold := notify_ended(settings, report):
+        for line in untold:
+            get_run_logger().warning(line)
+        report.warnings.extend(untold)
+        write_report(settings.reports, report)
 
 
 def write_report(folder: Path, report: RunReport) -> None:

@@ -142,7 +142,10 @@ def describe_decision(report: PartReport, gated: GateOutcome, promoted: PromoteO
     decision, version, champion = gated.decision, gated.version, promoted.champion
     is_champion = champion is not None and champion.version == version.version
     report.decision = DecisionReport(
-        promoted=decision.promoted, reasons=decision.reasons, evidence=decision.evidence
+        promoted=decision.promoted,
+        reasons=decision.reasons,
+        evidence=decision.evidence,
+        new=gated.skipped is None or promoted.skipped is None,
     )
     report.model = ModelReport(
         name=version.name,

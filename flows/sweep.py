@@ -23,7 +23,7 @@ from components.tuning.space import Config, Distribution
 from components.tuning.study import Limits
 from components.versioning.versions import DatasetVersion
 from flows import tasks
-from flows.forms import DatasetName, ModelName, ModeName, SchedulerName, SearcherName, Workers
+from flows.forms import DatasetName, ModelName, ModeName, SchedulerName, SearcherName, Seed, Workers
 from flows.limits import on_gpus, training_slot
 from flows.promote import promote_if_better
 from flows.reports import reporting
@@ -47,7 +47,7 @@ def sweep(
     resources: Resources = Resources(),  # noqa: B008 - frozen
     limits: Limits = Limits(),  # noqa: B008 - frozen
     workers: Workers = 2,
-    seed: int = 0,
+    seed: Seed = 0,
     warm_start: str = "",
     gate: bool = True,
     training: TrainConfig = TrainConfig(),  # noqa: B008 - frozen

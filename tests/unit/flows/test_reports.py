@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 
 import pytest
+from rich.console import Console
 
-from flows.follow import summary_rows
+from flows.follow import print_summary, summary_rows
 from flows.reports import Reporting, RunReport, StepReport, markdown
 
 
@@ -60,6 +62,12 @@ def test_the_links_stand_under_the_headline_before_all_that_is_long() -> None:
     report = RunReport(flow="nightly", flow_run="1", links=links, pictures=pictures)
     headline, under = markdown(report).split("\n\n")[:2]
     assert (headline, under) == ("# nightly: Running", "[MLflow run](http://m/1)")
+
+
+def test_a_warning_is_printed_as_it_is() -> None:
+    console = Console(record=True, width=200, file=io.StringIO())
+    print_summary(RunReport(flow="f", flow_run="1", warnings=["ConnectError ([Errno 1])"]), console)
+    assert "! ConnectError ([Errno 1])" in console.export_text()
 
 
 def test_a_report_of_an_older_version_can_be_read() -> None:
