@@ -32,7 +32,7 @@ from flows.data import data
 from flows.limits import GPU_LIMIT, GPU_SLOTS, promotion_limit
 from flows.parameters import checked_parameters, own_choices
 from flows.pipeline import nightly
-from flows.probes import POOL
+from flows.probes import POOL, TAG
 from flows.registry import registry
 from flows.rollback import rollback
 from flows.self_check import self_check
@@ -241,7 +241,7 @@ def _register(
     deployment = spec.flow.to_deployment(
         spec.name,
         description=(spec.flow.fn.__doc__ or "").partition("Args:")[0].strip(),
-        tags=["nightforge"],
+        tags=[TAG],
         parameters=spec.parameters(tree),
         schedule=(
             Schedule(cron=cron.cron, timezone=cron.timezone, active=schedule.active)

@@ -15,6 +15,7 @@ from components.params import load_profile, load_recipes, merge, parse_assignmen
 from components.settings import Settings
 from flows.deployments import DEPLOYMENTS, DeploymentSpec, checked_params, datasets_of
 from flows.parameters import checked_parameters
+from flows.probes import TAG
 
 
 def find_flow(name: str) -> DeploymentSpec:
@@ -62,7 +63,7 @@ def trigger(
         spec.flow, merge(deployment.parameters, overlay), own_datasets=datasets_of(settings).own
     )
     spec.refuse(parameters)
-    tags = ["nightforge", f"profile:{profile}"] if profile else ["nightforge"]
+    tags = [TAG, f"profile:{profile}"] if profile else [TAG]
     return client.create_flow_run_from_deployment(
         UUID(str(deployment.id)), parameters=parameters, tags=tags
     )

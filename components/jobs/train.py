@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import shutil
@@ -15,6 +14,7 @@ from uuid import uuid4
 from components.fingerprint import fingerprint
 from components.jobs.context import JobContext
 from components.jobs.learners import Learned, Recipe, learn
+from components.jobs.locks import exclusive
 from components.models import MODELS
 from components.tracking import figures
 from components.tracking.base import (
@@ -125,8 +125,7 @@ def _force_token(context: JobContext) -> str:
 def _one_at_a_time(folder: Path) -> Iterator[None]:
     """Two flow runs with the same fingerprint: the second waits and finds the run finished."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with exclusive(folder.with_suffix(".lock")):
         yield
 
 
