@@ -130,7 +130,7 @@ class _Usage:
         """Why what belongs to a dataset, or to an unknown one, is in use; None if it is not."""
         for run in self._busy:
             if run.dataset is None or dataset is None or run.dataset == dataset:
-                return "in use by a flow run under way"
+                return f"in use by the flow run {run.name}"
         return None
 
 
