@@ -97,6 +97,11 @@ class Settings(BaseModel):
         return self.home / "studies"
 
     @property
+    def mlflow_store(self) -> Path:
+        """The database of the embedded MLflow server."""
+        return self.home / "mlflow" / "mlflow.db"
+
+    @property
     def reports(self) -> Path:
         """One JSON summary per flow run, and latest.json."""
         return self.home / "reports"

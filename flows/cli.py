@@ -17,6 +17,7 @@ from rich.table import Table
 
 from components.errors import FlowRunError, NightforgeError, ServiceError
 from components.settings import Settings
+from flows.clean_commands import clean
 from flows.connection import answering, connect
 from flows.data_commands import app as data_commands
 from flows.embedded import Embedded
@@ -79,7 +80,7 @@ def _print_error(error: object) -> None:
 
 app.add_typer(data_commands, name="data")
 app.add_typer(study_commands, name="study")
-for command in (registry, rollback, lineage, predict, serve):
+for command in (registry, rollback, lineage, predict, serve, clean):
     app.command()(command)
 
 

@@ -15,6 +15,7 @@ from components.settings import Settings
 from flows.connection import register_if_running
 
 if TYPE_CHECKING:
+    from components.errors import DataUnavailableError
     from components.versioning.dvc import DvcWorkspace
     from components.versioning.versions import DatasetVersion, VersionRecord
 
@@ -108,12 +109,20 @@ def versions(name: Name) -> None:
     workspace = _workspace()
     workspace.datasets().spec(name)
     table = Table()
-    for column in ("version", "first seen", "train", "validation", "test", "source"):
+    for column in ("version", "first seen", "train", "validation", "test", "source", "data"):
         table.add_column(column, overflow="fold")
     for record in workspace.ledger.records(name):
         counts = [f"{count:,}" for count in record.card.counts.values()]
-        table.add_row(record.version[:8], record.first_seen, *counts, record.source)
+        words = [record.version[:8], record.first_seen, *counts, record.source]
+        table.add_row(*words, _whereabouts(workspace, record))
     console.print(table)
+
+
+def _whereabouts(workspace: DvcWorkspace, record: VersionRecord) -> str:
+    gone = workspace.ledger.dropped(record.name, record.version)
+    if gone is None:
+        return ""
+    return f"removed {gone.dropped}" + (f"; in {gone.remote}" if gone.remote else "")
 
 
 @app.command()
@@ -122,7 +131,27 @@ def checkout(
     version: Annotated[str, typer.Argument(help="The first characters of a version.")],
 ) -> None:
     """Bring an earlier version back and say in which folder it is."""
-    print(_workspace().checkout(name, version))
+    workspace = _workspace()
+    record = workspace.ledger.find(name, version)
+    gone = workspace.ledger.dropped(name, record.version)
+    if gone and gone.remote:
+        from components.versioning.remote import Remote
+
+        Remote(workspace).bring(record)
+    elif gone:
+        raise _removed(record, str(gone.dropped))
+    print(workspace.checkout(name, version))
+
+
+def _removed(record: VersionRecord, when: str) -> DataUnavailableError:
+    from components.errors import DataUnavailableError
+
+    return DataUnavailableError(
+        f"dataset {record.name} version {record.version[:8]}",
+        got=f"data that `nightforge clean` removed on {when}",
+        wanted="data that are here, or in a remote",
+        remedy=f"`nightforge data versions {record.name}` shows which are.",
+    )
 
 
 @app.command()

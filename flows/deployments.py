@@ -33,9 +33,9 @@ from flows.night import complete
 from flows.notifications import NotificationConfig
 from flows.parameters import checked_parameters, own_choices
 from flows.pipeline import nightly
-from flows.probes import POOL
+from flows.probes import POOL, TAG
 from flows.reconcile import reconcile
-from flows.reconciler import OURS, ReconcileConfig
+from flows.reconciler import ReconcileConfig
 from flows.registry import registry
 from flows.rollback import rollback
 from flows.schedule import ScheduleConfig
@@ -261,7 +261,7 @@ def deployment_of(
     deployment = spec.flow.to_deployment(
         spec.name,
         description=spec.description,
-        tags=[OURS, spec.purpose],
+        tags=[TAG, spec.purpose],
         parameters=parameters,
         schedule=(
             Schedule(cron=schedule.cron, timezone=schedule.timezone, active=schedule.active)

@@ -37,10 +37,10 @@ from components.tracking.base import RunStatus, Tag, TrackedRun, Tracker
 from flows.limits import one_promotion_at_a_time
 from flows.lives import forget, life_of
 from flows.notifications import notify_ended
+from flows.probes import TAG
 from flows.reports import RunReport
 
 OPEN_STATES = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
-OURS = "nightforge"  # tag of all deployments
 RECONCILE = "reconcile"  # runs of this name are not started again: the next look does the same
 GIVEN_UP = "given-up"  # tag of a run that was started again too often
 CANCEL_SECONDS = 30  # a worker that lives has ended a cancelled run's process by then
@@ -126,7 +126,7 @@ class Reconciler:
         return [run for run in runs if GIVEN_UP not in run.tags and run.name != RECONCILE]
 
     def _runs(self, chosen: FlowRunFilter) -> list[FlowRun]:
-        ours = DeploymentFilter(tags=DeploymentFilterTags(all_=[OURS]))
+        ours = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
         runs: list[FlowRun] = []
         while True:
             page = self._client.read_flow_runs(

@@ -31,7 +31,7 @@ def supervisor_config(settings: Settings, addresses: Addresses) -> str:
             *(python, "-m", "flows.successor"),
             *(python, "-m", "mlflow", "server"),
             *(f"--host={host}", f"--port={addresses.mlflow_port}", "--workers=1"),
-            f"--backend-store-uri=sqlite:///{home}/mlflow/mlflow.db",
+            f"--backend-store-uri=sqlite:///{settings.mlflow_store}",
             f"--artifacts-destination={home}/mlflow/artifacts",
         ],
         "worker": [

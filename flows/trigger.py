@@ -21,7 +21,7 @@ from flows.deployments import (
     datasets_of,
 )
 from flows.parameters import checked_parameters
-from flows.reconciler import OURS
+from flows.probes import TAG
 
 
 def find_flow(name: str) -> DeploymentSpec:
@@ -71,7 +71,7 @@ def trigger(
         own_datasets=datasets_of(settings).own,
     )
     spec.refuse(parameters)
-    tags = [OURS, f"profile:{profile}"] if profile else [OURS]
+    tags = [TAG, f"profile:{profile}"] if profile else [TAG]
     return client.create_flow_run_from_deployment(
         UUID(str(deployment.id)), parameters=parameters, tags=tags
     )

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import TextIOWrapper
 from pathlib import Path
 
 from components.fencing import Fence, fence_of
 from components.jobs.context import FlowRunRef
+from components.jobs.locks import exclusive
 
 POLL_SECONDS = 0.2
 
@@ -31,43 +29,23 @@ def only_attempt(folder: Path, flow_run: FlowRunRef | None) -> Iterator[Fence]:
         The right to write.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = _locked(folder.with_name(folder.name + ".lock"), flow_run)
-    try:
-        yield Fence.take(fence_of(folder))
-    finally:
-        lock.close()
-
-
-def _locked(path: Path, flow_run: FlowRunRef | None) -> TextIOWrapper:
+    lock = folder.with_name(folder.name + ".lock")
     while True:
-        lock = path.open("a+")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if _older(lock, flow_run):
-                path.unlink(missing_ok=True)  # whoever comes now locks another file
-            else:
-                time.sleep(POLL_SECONDS)
-            lock.close()
-            continue
-        if _still(path, lock):
-            lock.truncate(0)
-            lock.write(f"{flow_run.id} {flow_run.attempt}" if flow_run else "")
-            lock.flush()
-            return lock
-        lock.close()
+        with exclusive(lock, wait=False) as mine:
+            if mine:
+                lock.write_text(f"{flow_run.id} {flow_run.attempt}" if flow_run else "")
+                yield Fence.take(fence_of(folder))
+                return
+        if _older(lock, flow_run):
+            lock.unlink(missing_ok=True)  # whoever comes now locks another file
+        else:
+            time.sleep(POLL_SECONDS)
 
 
-def _older(lock: TextIOWrapper, flow_run: FlowRunRef | None) -> bool:
+def _older(lock: Path, flow_run: FlowRunRef | None) -> bool:
     """Whether the holder is an earlier attempt of the same flow run."""
-    lock.seek(0)
-    holder, _, attempt = lock.read().rpartition(" ")
-    return flow_run is not None and holder == flow_run.id and int(attempt) < flow_run.attempt
-
-
-def _still(path: Path, lock: TextIOWrapper) -> bool:
-    """Whether the locked file is the one that stands at the path."""
     try:
-        return os.path.samestat(os.fstat(lock.fileno()), path.stat())
+        holder, _, attempt = lock.read_text().rpartition(" ")
     except FileNotFoundError:
         return False
+    return flow_run is not None and holder == flow_run.id and int(attempt) < flow_run.attempt

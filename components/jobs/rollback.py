@@ -123,8 +123,15 @@ def _prove(registry: ModelRegistry, target: ModelVersion) -> None:
 
 
 def _before(registry: ModelRegistry, name: str, version: int) -> int | None:
-    """The champion before `version` when that was promoted, if it ever was."""
-    for move in reversed(read_moves(registry, name)):
-        if move.done and move.kind is MoveKind.PROMOTION and move.version == version:
-            return move.before
-    return None
+    """The champion before `version` when that was promoted; an earlier one if it was removed."""
+    there = {one.version for one in registry.versions(name)}
+    promotions = {
+        move.version: move.before
+        for move in read_moves(registry, name)
+        if move.done and move.kind is MoveKind.PROMOTION
+    }
+    before, seen = promotions.get(version), {version}
+    while before is not None and before not in there | seen:
+        seen.add(before)
+        before = promotions.get(before)
+    return before if before in there else None

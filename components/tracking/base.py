@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -93,6 +94,23 @@ class TrackedRun:
     params: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     datasets: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run with what decides how long it is kept.
+
+    Attributes:
+        parent: Id of the run below which it is shown.
+        touched: When it ended; when it began, if it has not.
+        trashed: Deleted, so that nobody finds it, but not yet for good.
+    """
+
+    run: TrackedRun
+    experiment: str
+    parent: str | None
+    touched: datetime
+    trashed: bool
 
 
 @dataclass(frozen=True)
@@ -214,6 +232,31 @@ class Tracker(Protocol):
         """Log the load of processor, memory and GPU while the context is open."""
 
 
+class RunStorage(Protocol):
+    """The runs of a tracker as things that take space. All methods raise TrackingError.
+
+    A run is trashed before it is erased: until then it can be restored as it was.
+    """
+
+    def runs(self) -> list[StoredRun]:
+        """All of Nightforge's runs, trashed ones too."""
+
+    def size(self, run_id: str) -> int:
+        """Bytes of a run's artifacts and models."""
+
+    def trash(self, run_id: str) -> None:
+        """Delete a run so that nobody finds it any more; may be repeated."""
+
+    def restore(self, run_id: str) -> None:
+        """Take a run out of the trash."""
+
+    def erase(self, run_id: str) -> None:
+        """Remove a trashed run for good: its models, its artifacts, then itself.
+
+        May be repeated after a kill, until the run is gone. A run that is not trashed is refused.
+        """
+
+
 class ModelRegistry(Protocol):
     """Registered models, their versions and aliases."""
 
@@ -243,6 +286,13 @@ class ModelRegistry(Protocol):
 
     def describe_version(self, name: str, version: int, text: str) -> None:
         """Set the description of a version, in markdown."""
+
+    def remove_version(self, name: str, version: int) -> None:
+        """Remove a version that has no alias; its number is never given again, its run stays.
+
+        Raises:
+            TrackingError: If there is none, or an alias points to it.
+        """
 
     def model_tags(self, name: str) -> Mapping[str, str]:
         """Tags of the registered model itself; empty if it does not exist."""

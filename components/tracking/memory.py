@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,14 @@ import numpy.typing as npt
 
 from components.datasets.base import UInt8Array
 from components.errors import TrackingError
-from components.tracking.base import ModelVersion, RunSpec, RunStatus, Tag, TrackedRun
+from components.tracking.base import (
+    ModelVersion,
+    RunSpec,
+    RunStatus,
+    StoredRun,
+    Tag,
+    TrackedRun,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,6 +38,8 @@ class MemoryTracker:
         self._experiments: dict[str, str] = {}
         self._parents: dict[str, str | None] = {}
         self._steps: dict[tuple[str, str], int] = {}
+        self.touched: dict[str, datetime] = {}
+        self.trashed: set[str] = set()
         self.images: dict[tuple[str, str, int], UInt8Array] = {}
         self.artifacts: dict[tuple[str, str], str | Figure] = {}
         self.models: dict[str, nn.Module] = {}
@@ -41,6 +51,7 @@ class MemoryTracker:
             for run in self._runs.values()
             if self._experiments[run.run_id] == experiment
             and run.tags.get(Tag.FINGERPRINT) == fingerprint
+            and run.run_id not in self.trashed
         ]
         finished = [run for run in runs if run.status is RunStatus.FINISHED]
         best = finished or runs
@@ -52,7 +63,7 @@ class MemoryTracker:
         tags = {**spec.tags, Tag.FINGERPRINT: spec.fingerprint}
         run = TrackedRun(run_id, spec.name, RunStatus.RUNNING, f"memory://{run_id}", tags)
         self._runs[run_id], self._experiments[run_id] = run, spec.experiment
-        self._parents[run_id] = spec.parent
+        self._parents[run_id], self.touched[run_id] = spec.parent, datetime.now(UTC)
         return self._complete(run, spec)
 
     def resume(self, run_id: str, spec: RunSpec) -> TrackedRun:
@@ -115,6 +126,7 @@ class MemoryTracker:
     def finish(self, run_id: str, status: RunStatus) -> None:
         """See `Tracker`."""
         self._change(run_id, status=status)
+        self.touched[run_id] = datetime.now(UTC)
 
     def get(self, run_id: str) -> TrackedRun:
         """See `Tracker`."""
@@ -124,12 +136,14 @@ class MemoryTracker:
 
     def children(self, run_id: str, experiment: str) -> list[TrackedRun]:
         """See `Tracker`."""
-        found = [child for child, parent in self._parents.items() if parent == run_id]
+        found = [child for child in self._runs if self._parents[child] == run_id]
+        found = [child for child in found if child not in self.trashed]
         return [self.get(child) for child in found if self._experiments[child] == experiment]
 
     def running(self) -> list[TrackedRun]:
         """See `Tracker`."""
-        return [run for run in self._runs.values() if run.status is RunStatus.RUNNING]
+        runs = [run for run in self._runs.values() if run.run_id not in self.trashed]
+        return [run for run in runs if run.status is RunStatus.RUNNING]
 
     @contextmanager
     def system_metrics(self, run_id: str) -> Iterator[None]:
@@ -142,6 +156,57 @@ class MemoryTracker:
         return self._runs[run_id]
 
 
+class MemoryStorage:
+    """A `RunStorage` over the runs of a `MemoryTracker`."""
+
+    def __init__(self, tracker: MemoryTracker) -> None:
+        self._tracker = tracker
+
+    def runs(self) -> list[StoredRun]:
+        """See `RunStorage`."""
+        tracker = self._tracker
+        return [
+            StoredRun(
+                run,
+                tracker._experiments[id_],
+                tracker._parents[id_],
+                tracker.touched[id_],
+                id_ in tracker.trashed,
+            )
+            for id_, run in tracker._runs.items()
+        ]
+
+    def size(self, run_id: str) -> int:
+        """See `RunStorage`; texts and weights alone."""
+        texts = [a for (id_, _), a in self._tracker.artifacts.items() if id_ == run_id]
+        model = self._tracker.models.get(run_id)
+        weights = model.parameters() if model else ()
+        return sum(len(a.encode()) for a in texts if isinstance(a, str)) + sum(
+            tensor.nbytes for tensor in weights
+        )
+
+    def trash(self, run_id: str) -> None:
+        """See `RunStorage`."""
+        self._tracker.trashed.add(self._tracker.get(run_id).run_id)
+
+    def restore(self, run_id: str) -> None:
+        """See `RunStorage`."""
+        self._tracker.trashed.discard(self._tracker.get(run_id).run_id)
+
+    def erase(self, run_id: str) -> None:
+        """See `RunStorage`."""
+        tracker = self._tracker
+        if tracker.get(run_id).run_id not in tracker.trashed:
+            raise TrackingError(
+                f"run {run_id}", got="no trashed run", wanted="one", remedy="Trash it first."
+            )
+        tracker.models.pop(run_id, None)
+        for key in [key for key in tracker.artifacts if key[0] == run_id]:
+            del tracker.artifacts[key]
+        tracker.trashed.discard(run_id)
+        del tracker._runs[run_id]
+
+
 class MemoryRegistry:
     """A `ModelRegistry` over the models of a `MemoryTracker`."""
 
@@ -150,6 +215,7 @@ class MemoryRegistry:
         self._versions: dict[str, list[ModelVersion]] = {}
         self._aliases: dict[str, dict[str, int]] = {}
         self._tags: dict[str, dict[str, str]] = {}
+        self._removed: set[tuple[str, int]] = set()
         self.descriptions: dict[tuple[str, int], str] = {}
 
     def register(self, name: str, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
@@ -162,10 +228,8 @@ class MemoryRegistry:
 
     def version_of_run(self, name: str, run_id: str) -> ModelVersion | None:
         """See `ModelRegistry`."""
-        for version in reversed(self._versions.get(name, [])):
-            if version.run_id == run_id:
-                return self._with_aliases(version)
-        return None
+        of_run = [one for one in self.versions(name) if one.run_id == run_id]
+        return of_run[-1] if of_run else None
 
     def by_alias(self, name: str, alias: str) -> ModelVersion | None:
         """See `ModelRegistry`."""
@@ -178,7 +242,8 @@ class MemoryRegistry:
 
     def versions(self, name: str) -> list[ModelVersion]:
         """See `ModelRegistry`."""
-        return [self._with_aliases(version) for version in self._versions.get(name, [])]
+        there = [v for v in self._versions.get(name, []) if (name, v.version) not in self._removed]
+        return [self._with_aliases(version) for version in there]
 
     def set_alias(self, name: str, alias: str, version: int) -> None:
         """See `ModelRegistry`."""
@@ -199,6 +264,18 @@ class MemoryRegistry:
         """See `ModelRegistry`."""
         self._get(name, version)
         self.descriptions[name, version] = text
+
+    def remove_version(self, name: str, version: int) -> None:
+        """See `ModelRegistry`."""
+        found = self._with_aliases(self._get(name, version))
+        if found.aliases:
+            raise TrackingError(
+                f"{name} version {version}",
+                got=f"the alias {', '.join(found.aliases)}",
+                wanted="a version that nobody points to",
+                remedy="Move the alias first.",
+            )
+        self._removed.add((name, version))
 
     def model_tags(self, name: str) -> Mapping[str, str]:
         """See `ModelRegistry`."""
@@ -224,7 +301,7 @@ class MemoryRegistry:
 
     def _get(self, name: str, version: int) -> ModelVersion:
         versions = self._versions.get(name, [])
-        if not 1 <= version <= len(versions):
+        if not 1 <= version <= len(versions) or (name, version) in self._removed:
             raise _missing(f"model {name} version {version}", "a registered version")
         return versions[version - 1]
 

@@ -98,6 +98,19 @@ class MlflowRegistry:
         self._client.update_model_version(name, str(version), text)
 
     @translated
+    def remove_version(self, name: str, version: int) -> None:
+        """See `ModelRegistry`."""
+        found = self._client.get_model_version(name, str(version))
+        if found.aliases:  # the server would remove them as well, in silence
+            raise TrackingError(
+                f"{name} version {version}",
+                got=f"the alias {', '.join(found.aliases)}",
+                wanted="a version that nobody points to",
+                remedy="Move the alias first.",
+            )
+        self._client.delete_model_version(name, str(version))
+
+    @translated
     def model_tags(self, name: str) -> Mapping[str, str]:
         """See `ModelRegistry`."""
         found = self._absent_is_none(self._client.get_registered_model, name)

@@ -27,6 +27,7 @@ from components.versioning.objects import ObjectStore, open_store, s3_settings
 from components.versioning.versions import (
     DatasetChange,
     DatasetVersion,
+    Dropped,
     VersionLedger,
     VersionRecord,
     compare_listings,
@@ -124,6 +125,12 @@ class DvcWorkspace:
                 self.dvc.run(["checkout", str(self.pointer(record).relative_to(self.root))])
         load(folder)
         return folder
+
+    def back(self, record: VersionRecord) -> None:
+        """Note that the data of a version are here again, if they had been removed."""
+        if self.ledger.dropped(record.name, record.version):
+            back = Dropped(name=record.name, version=record.version, dropped=None, remote=None)
+            self.ledger.note([back])
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -237,6 +244,7 @@ class DvcWorkspace:
         )
         change = self._change(record)
         self.ledger.add([record])
+        self.back(record)
         self.pointer(record)
         folder = self._keep(record, prepared)
         return DatasetVersion(name, version, source, spec.sample, card.counts, folder, ran, change)

@@ -159,6 +159,32 @@ class Remote:
             workspace.ledger.add(sorted(records, key=lambda record: record.first_seen))
         return wanted
 
+    def bring(self, record: VersionRecord, on_line: OnLine = print) -> None:
+        """Bring the data of one version back that were removed here.
+
+        Raises:
+            DataUnavailableError: If the remote cannot be reached.
+            VersioningError: If it refuses, or lacks the version.
+        """
+        workspace = self._workspace
+        with workspace.lock():
+            workspace.synchronise()
+            self._connect(create=False)
+            pointer = str(workspace.pointer(record).relative_to(workspace.root))
+            workspace.dvc.run(["pull", "-r", REMOTE, "--force", pointer], on_line)
+            workspace.back(record)
+
+    def versions(self) -> set[tuple[str, str]]:
+        """Name and version of all that were pushed.
+
+        Raises:
+            DataUnavailableError: If the remote cannot be reached.
+            VersioningError: If it refuses.
+        """
+        with self._index() as index:
+            keys = [key.removesuffix(".json").split("/") for key in index.keys()]  # noqa: SIM118
+        return {(key[0], key[1]) for key in keys if len(key) == 2}
+
     def _pull_data(self, records: list[VersionRecord], on_line: OnLine) -> None:
         command = ["pull", "-r", REMOTE, "--force", *self._stages(records)]
         try:

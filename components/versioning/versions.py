@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from components.datasets.base import Split
 from components.datasets.prepared import AnyCard
@@ -87,6 +87,25 @@ class VersionRecord(BaseModel):
     lock: dict[str, Any]
 
 
+class Dropped(BaseModel):
+    """A line of the ledger: the data of a version were removed here, or came back.
+
+    Attributes:
+        dropped: When; None if they came back.
+        remote: Where they can still be had; None for nowhere.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: str
+    dropped: str | None
+    remote: str | None
+
+
+_LINE: TypeAdapter[VersionRecord | Dropped] = TypeAdapter(VersionRecord | Dropped)
+
+
 class VersionLedger:
     """Every version this installation has prepared or pulled, oldest first."""
 
@@ -99,12 +118,26 @@ class VersionLedger:
         Raises:
             CorruptDataError: If a line is not a record.
         """
+        records = [line for line in self._lines() if isinstance(line, VersionRecord)]
+        return [record for record in records if name in (None, record.name)]
+
+    def dropped(self, name: str, version: str) -> Dropped | None:
+        """What the ledger says of a version whose data were removed; None if they were not."""
+        said = [line for line in self._lines() if isinstance(line, Dropped)]
+        of_it = [line for line in said if (line.name, line.version) == (name, version)]
+        return of_it[-1] if of_it and of_it[-1].dropped else None
+
+    def note(self, lines: Iterable[Dropped]) -> None:
+        """Append that data are removed, which must come before their removal, or are back."""
+        self._append(line.model_dump_json() for line in lines)
+
+    def _lines(self) -> list[VersionRecord | Dropped]:
         if not self._path.exists():
             return []
-        records = []
+        lines = []
         for number, line in enumerate(self._path.read_text("utf-8").splitlines(), start=1):
             try:
-                record = VersionRecord.model_validate_json(line)
+                lines.append(_LINE.validate_json(line))
             except ValueError as error:
                 raise CorruptDataError(
                     f"{self._path} line {number}",
@@ -112,8 +145,7 @@ class VersionLedger:
                     wanted="a record of a dataset version",
                     remedy="Remove the line; the data themselves are not touched by it.",
                 ) from None
-            records.append(record)
-        return [record for record in records if name in (None, record.name)]
+        return lines
 
     def find(self, name: str, version: str) -> VersionRecord:
         """The record of a version given by its first characters, at least four.
@@ -137,13 +169,18 @@ class VersionLedger:
         """Append those that are not there yet, and return them."""
         known = {(record.name, record.version) for record in self.records()}
         new = [record for record in records if (record.name, record.version) not in known]
-        if new:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as stream:
-                stream.writelines(record.model_dump_json() + "\n" for record in new)
-                stream.flush()
-                os.fsync(stream.fileno())
+        self._append(record.model_dump_json() for record in new)
         return new
+
+    def _append(self, lines: Iterable[str]) -> None:
+        text = "".join(line + "\n" for line in lines)
+        if not text:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
 
 
 def compare_listings(before: str, old: Mapping[str, str], new: Mapping[str, str]) -> DatasetChange:

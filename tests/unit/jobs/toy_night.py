@@ -38,6 +38,7 @@ promotion:
 WRITES = {
     *("register", "set_alias", "remove_alias", "tag_version", "tag_model"),
     *("log_text", "log_metrics"),
+    *("remove_version", "trash", "restore", "erase", "remove"),
 }
 
 

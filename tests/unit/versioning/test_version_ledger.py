@@ -19,6 +19,7 @@ from components.versioning.dvc import DvcWorkspace
 from components.versioning.versions import (
     VERSION_LEDGER,
     DatasetVersion,
+    Dropped,
     VersionLedger,
     VersionRecord,
     compare_listings,
@@ -103,3 +104,18 @@ def test_a_flipped_byte_in_a_persons_folder_is_named_with_both_sums(
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == given
     assert not (settings.workspace / "data" / "prepared").exists()
     assert not (settings.home / VERSION_LEDGER).exists()
+
+
+def test_the_ledger_says_which_data_were_removed_and_which_came_back(
+    tmp_path: Path, sample_version: DatasetVersion
+) -> None:
+    ledger = VersionLedger(tmp_path)
+    ledger.add([record(sample_version, "1" * 32), record(sample_version, "2" * 32)])
+    gone = Dropped(name="toy", version="1" * 32, dropped="2026-11-21", remote="s3://b/p")
+    ledger.note([gone])
+    assert len(ledger.records("toy")) == 2
+    assert ledger.dropped("toy", "1" * 32) == gone
+    assert ledger.dropped("toy", "2" * 32) is None
+    ledger.note([gone.model_copy(update={"dropped": None, "remote": None})])
+    assert ledger.dropped("toy", "1" * 32) is None
+    assert ledger.add([record(sample_version, "1" * 32)]) == []

@@ -1,0 +1,98 @@
+"""`nightforge clean`: what nothing needs any more goes, and what was freed is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
+from components.errors import ServiceError
+from components.settings import Settings
+from flows.connection import answering, job_context
+
+if TYPE_CHECKING:
+    from components.jobs.clean import Cleaning, Line
+
+console = Console()
+DATABASES = "databases"
+
+
+def clean(
+    older_than: Annotated[
+        str, typer.Option("--older-than", help="What was touched since stays: 12h, 30d, 2w.")
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")
+    ] = False,
+) -> None:
+    """Remove runs, checkpoints, artifacts, caches and history that nothing needs."""
+    from components.jobs.clean import parse_age
+
+    age = parse_age(older_than)
+    settings = Settings.from_environment(os.environ)
+    with console.status("taking stock") as waiting, answering(settings):
+        cleaning = _cleaning(settings, datetime.now(UTC) - age)
+        lines = []
+        for line in cleaning.preview() if dry_run else _cleaned(cleaning, settings):
+            lines.append(line)
+            waiting.update(f"{line.kind}: done")
+    _print(lines, older_than, dry_run=dry_run)
+
+
+def _cleaning(settings: Settings, limit: datetime) -> Cleaning:
+    context = job_context(settings)
+    if not settings.mlflow_store.exists():
+        raise ServiceError(
+            "MLflow's records",
+            got=f"no database at {settings.mlflow_store}",
+            wanted="that of the embedded server",
+            remedy="Run this where the embedded servers keep their state.",
+        )
+    from components.jobs.clean import Cleaning
+    from components.jobs.removal import Services
+    from components.tracking.mlflow_storage import MlflowStorage
+    from flows.flow_history import PrefectHistory
+    from flows.limits import one_promotion_at_a_time
+
+    storage = MlflowStorage(str(context.settings.mlflow_uri), f"sqlite:///{settings.mlflow_store}")
+    services = Services(
+        context, storage, PrefectHistory(), partial(one_promotion_at_a_time, settings)
+    )
+    return Cleaning(services, limit)
+
+
+def _cleaned(cleaning: Cleaning, settings: Settings) -> Iterator[Line]:
+    from components.jobs.clean import Line, compact
+
+    yield from cleaning.clean()
+    databases = [path for path in _databases(settings) if path.exists()]
+    yield Line(DATABASES, 0, {"compacted": len(databases)}, sum(map(compact, databases)))
+
+
+def _databases(settings: Settings) -> tuple[Path, ...]:
+    return settings.mlflow_store, settings.home / "prefect" / "prefect.db"
+
+
+def _print(lines: Iterable[Line], limit: str, *, dry_run: bool) -> None:
+    verb = "would go" if dry_run else "removed"
+    table = Table(title=f"older than {limit}, and needed by nothing")
+    for column in ("what", verb, "kept, and why", "bytes"):
+        table.add_column(column, justify="right" if column in (verb, "bytes") else "left")
+    total = 0
+    for line in lines:
+        total += line.freed or 0
+        reasons = "\n".join(f"{count} {reason}" for reason, count in line.kept.items())
+        freed = "" if line.freed is None else f"{line.freed:,}"
+        table.add_row(line.kind, f"{line.removed:,}", reasons, freed)
+    console.print(table)
+    words = "would be freed" if dry_run else "freed"
+    more = "; the databases are compacted as well" if dry_run else ""
+    console.print(f"{decimal(total)} {words}{more}", highlight=False)
