@@ -29,10 +29,12 @@ from components.params import Tree, check, load_params, load_recipes, merge, pro
 from components.promotion.policy import PromotionParams
 from components.settings import Settings
 from flows.data import data
+from flows.evaluate import evaluate
 from flows.limits import GPU_LIMIT, GPU_SLOTS, promotion_limit
 from flows.parameters import checked_parameters, own_choices
 from flows.pipeline import nightly
 from flows.probes import POOL
+from flows.promote import promote
 from flows.registry import registry
 from flows.rollback import rollback
 from flows.self_check import self_check
@@ -131,6 +133,8 @@ DEPLOYMENTS: dict[str, DeploymentSpec] = {
         DeploymentSpec(data, ("nightly",)),
         DeploymentSpec(train, ("nightly",), TRAINED),
         DeploymentSpec(sweep, ("nightly", "sweep"), TRAINED, refuse=refuse_sweep),
+        DeploymentSpec(evaluate, ()),
+        DeploymentSpec(promote, ()),
         DeploymentSpec(rollback, ()),
         DeploymentSpec(registry, ()),
         DeploymentSpec(self_check, ("nightly",)),

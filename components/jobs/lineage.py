@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 from components.errors import ConfigError, PromotionError
 from components.jobs.context import JobContext
 from components.jobs.history import Move, read_moves
-from components.jobs.records import DECISION_ARTIFACT, DecisionRecord, stored_decisions
+from components.jobs.records import (
+    DECISION_ARTIFACT,
+    DecisionRecord,
+    evidence_path,
+    stored_decisions,
+)
 from components.jobs.references import Reference, find
 from components.tracking.base import DATASETS_EXPERIMENT, ModelVersion, Tag, TrackedRun
 
@@ -80,9 +85,11 @@ def lineage(context: JobContext, version: ModelVersion) -> Lineage:
     links = {"model": version.url, "training run": run.url}
     if card := context.tracker.find(DATASETS_EXPERIMENT, f"{dataset}-{data}"):
         links["data card"] = card.url
-    decision = VersionHistory(version, stored_decisions(version)).newest
-    if decision:
-        links["decision"] = context.tracker.artifact_page(run, DECISION_ARTIFACT)
+    decisions = stored_decisions(version)
+    decision = VersionHistory(version, decisions).newest
+    for decided_on in (key for key, record in decisions.items() if record is decision):
+        path = evidence_path(run, decided_on, DECISION_ARTIFACT)
+        links["decision"] = context.tracker.artifact_page(run, path)
     for what, tags in {"trained by": run.tags, "registered by": version.tags}.items():
         if url := tags.get(Tag.FLOW_RUN_URL):
             links[what] = url
