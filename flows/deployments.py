@@ -27,6 +27,7 @@ from components.params import Tree, check, load_params, load_recipes, merge, pro
 from components.promotion.policy import PromotionParams
 from components.settings import Settings
 from flows.data import data
+from flows.evaluate import evaluate
 from flows.forms import say_ranges, show_defaults
 from flows.limits import GPU_LIMIT, GPU_SLOTS, ensure_limit
 from flows.night import complete
@@ -34,6 +35,7 @@ from flows.notifications import NotificationConfig
 from flows.parameters import checked_parameters, own_choices
 from flows.pipeline import nightly
 from flows.probes import POOL, TAG
+from flows.promote import promote
 from flows.reconcile import reconcile
 from flows.reconciler import ReconcileConfig
 from flows.registry import registry
@@ -142,6 +144,8 @@ DEPLOYMENTS: dict[str, DeploymentSpec] = {
             purpose="retraining",
             refuse=refuse_sweep,
         ),
+        DeploymentSpec(evaluate, (), queue="cpu", purpose="registry"),
+        DeploymentSpec(promote, (), queue="cpu", purpose="registry"),
         DeploymentSpec(rollback, (), queue="cpu", purpose="registry"),
         DeploymentSpec(registry, (), queue="cpu", purpose="registry"),
         DeploymentSpec(self_check, ("nightly",), queue="cpu", purpose="operations"),

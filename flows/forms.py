@@ -28,6 +28,8 @@ RegisteredModelName = Annotated[str, Field(json_schema_extra={"enum": _REGISTERE
 ModelName = Annotated[str, Field(json_schema_extra={"enum": list(MODELS)})]
 SearcherName = Annotated[str, Field(json_schema_extra={"enum": list(SEARCHERS)})]
 SchedulerName = Annotated[str, Field(json_schema_extra={"enum": list(SCHEDULERS)})]
+# A version's number may come as one, from the command line.
+Candidate = Annotated[str, Field(coerce_numbers_to_str=True)]
 Workers = Annotated[int, Field(ge=1, le=1024)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 ModeName = Literal["auto", "max", "min"]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.datasets.base import Split
+from components.jobs.compare import ComparisonOutcome
 from components.jobs.context import kind_of
 from components.jobs.data import DataOutcome
 from components.jobs.evaluate import headline
@@ -53,6 +54,15 @@ PICTURES: dict[ModelKind, dict[str, str]] = {
 }
 
 
+# What the difference of two models is of; positive where the candidate is better.
+DIFFERENCES: dict[ModelKind, str] = {
+    ModelKind.CLASSIFIER: "Accuracy above the champion's",
+    ModelKind.IMAGE_GAN: "Squared kernel distance below the champion's",
+    ModelKind.POINT_GAN: "Squared kernel distance below the champion's",
+    ModelKind.REGRESSOR: "Test error below the champion's",
+}
+
+
 def describe_self_check(report: PartReport, check: SelfCheck) -> None:
     """What was computed; the limits stand beside the values."""
     report.metrics = {
@@ -94,6 +104,32 @@ def describe_candidate(report: PartReport, run: TrackedRun, tracker: Tracker) ->
     for what, path in PICTURES[kind_of(run)].items():
         report.pictures[what] = tracker.artifact_url(run.run_id, path)
     report.metrics |= headline(run)
+
+
+def describe_comparison(report: PartReport, found: ComparisonOutcome, tracker: Tracker) -> None:
+    """The candidate's numbers beside the champion's, the pictures, and where to see the rest."""
+    _show_run(report, found.run, tracker)
+    for what, path in PICTURES[kind_of(found.run)].items():
+        report.pictures[what] = tracker.artifact_url(found.run.run_id, found.pictures[path])
+    report.metrics |= found.metrics
+    report.metrics |= {f"champion_{name}": value for name, value in found.champion_metrics.items()}
+    report.notes += _verdict(found)
+    if found.champion:
+        report.links["MLflow champion"] = found.champion.url
+
+
+def _verdict(found: ComparisonOutcome) -> list[str]:
+    if found.champion is None:
+        return ["There is no champion yet to compare with."]
+    champion = f"version {found.champion.version}, the champion"
+    if found.is_champion:
+        return [f"The candidate is {champion}."]
+    lines = [f"Compared with {champion}, on {found.examples:,} test examples; nothing was decided."]
+    if found.difference is None:
+        return [*lines, "A metric is missing or not finite, so there is no difference to state."]
+    what = DIFFERENCES[kind_of(found.run)]
+    value, low, high = found.difference.value, found.difference.low, found.difference.high
+    return [*lines, f"{what}: {value:+.4g} (95 % interval {low:+.4g} to {high:+.4g})."]
 
 
 def describe_study(report: PartReport, outcome: StudyOutcome, tracker: Tracker) -> None:

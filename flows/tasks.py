@@ -19,6 +19,8 @@ from prefect.tasks import Task
 
 from components.errors import TrackingError
 from components.fencing import Fence
+from components.jobs import candidates as candidates_job
+from components.jobs import compare as compare_job
 from components.jobs import data as data_job
 from components.jobs import evaluate as evaluate_job
 from components.jobs import gate as gate_job
@@ -28,6 +30,7 @@ from components.jobs import recovery as recovery_job
 from components.jobs import rollback as rollback_job
 from components.jobs import self_check as self_check_job
 from components.jobs import train as train_job
+from components.jobs.compare import ComparisonOutcome
 from components.jobs.context import FlowRunRef, JobContext
 from components.jobs.data import DataOutcome
 from components.jobs.evaluate import EvaluationOutcome
@@ -190,6 +193,26 @@ def train(dataset: DatasetVersion, recipe: Recipe, force: bool) -> TrainOutcome:
     progress = _ProgressArtifact(recipe.model)
     slot = partial(own_slot, settings())
     return train_job.train(context(), dataset, recipe, progress, force=force, slot=slot)
+
+
+@task(name="candidate", task_run_name="candidate", **_RETRIED)
+def candidate(model: str, text: str) -> TrainOutcome:
+    """Find the training run that a person named."""
+    return candidates_job.find_candidate(context(), model, text)
+
+
+@task(name="admit", task_run_name="admit", **_RETRIED)
+def admit(run: TrackedRun, dataset: DatasetVersion) -> None:
+    """Refuse a candidate on which the gate need not spend a test."""
+    candidates_job.refuse_other_data(run, dataset)
+    candidates_job.refuse_hopeless(context(), run, dataset)
+
+
+@task(name="compare", task_run_name="compare", **_RETRIED)
+def compare(run: TrackedRun, dataset: DatasetVersion) -> ComparisonOutcome:
+    """Examine candidate and champion on the test split, for a person."""
+    candidates_job.refuse_other_data(run, dataset)
+    return compare_job.compare(context(), run, dataset)
 
 
 @task(name="worker", task_run_name="worker {number}")

@@ -9,8 +9,8 @@ from components.datasets.prepared import ImageCard
 from components.errors import MissingMetricError, PromotionError, TrackingUnavailableError
 from components.evaluation.report import AnyReport, parse_report
 from components.jobs.context import JobContext, kind_of, registered_model
-from components.jobs.examiners import Examiner, examiner_of
-from components.jobs.records import anchor_of, standing_decision
+from components.jobs.examiners import Examined, Examiner, examiner_of
+from components.jobs.records import anchor_of, evidence_path, standing_decision
 from components.models.spec import ModelKind
 from components.tracking.base import CHAMPION, ModelVersion, Tag, TrackedRun
 from components.versioning.versions import DatasetVersion
@@ -54,17 +54,18 @@ def evaluate(context: JobContext, run: TrackedRun, data: DatasetVersion) -> Eval
         reason = f"version {version.version} was evaluated on this data before"
         return EvaluationOutcome(run, champion, reason)
     examiner, tracker = examiner_of(kind, data), context.tracker
-    model = context.registry.load_run(run.run_id)
-    examined = examiner.examine(model, f"run {run.run_id}", run.tags, None)
+    examined = examine_candidate(context, run, data, examiner)
     scalars = {k: v for k, v in examined.report.scalars() if v is not None}
     tracker.log_metrics(run.run_id, scalars, step=0)
     for path, figure in examined.draw().items():
         tracker.log_figure(run.run_id, path, figure)
-    tracker.log_text(run.run_id, CANDIDATE_REPORT, examined.report.model_dump_json())
+    reports = {CANDIDATE_REPORT: examined.report}
     if champion:
         for path, incumbent in incumbents(context, champion, policy.goal).items():
-            report = _examine_incumbent(context, incumbent, data, examiner)
-            tracker.log_text(run.run_id, path, report.model_dump_json())
+            reports[path] = examine_champion(context, incumbent, data, examiner)
+    for path, report in reports.items():
+        path = evidence_path(run, data.version, path)
+        tracker.log_text(run.run_id, path, report.model_dump_json())
     return EvaluationOutcome(tracker.get(run.run_id), champion, None)
 
 
@@ -78,12 +79,31 @@ def incumbents(
     return found
 
 
-def _examine_incumbent(
+def examine_candidate(
+    context: JobContext, run: TrackedRun, data: DatasetVersion, examiner: Examiner
+) -> Examined:
+    """Examine the model of a run, which may have been trained on earlier data.
+
+    Raises:
+        TrackingError: If it cannot be loaded.
+    """
+    model = context.registry.load_run(run.run_id)
+    card = _trained_on(context, run.tags, data)
+    return examiner.examine(model, f"run {run.run_id}", run.tags, card)
+
+
+def examine_champion(
     context: JobContext, version: ModelVersion, data: DatasetVersion, examiner: Examiner
 ) -> AnyReport:
+    """Examine a version that a candidate is compared with.
+
+    Raises:
+        PromotionError: If it cannot be loaded or evaluated.
+        TrackingUnavailableError: If the server does not answer.
+    """
     label = f"{version.name} version {version.version}"
     try:
-        model, card = context.registry.load(version), _trained_on(context, version, data)
+        model, card = context.registry.load(version), _trained_on(context, version.tags, data)
         return examiner.examine(model, label, version.tags, card).report
     except TrackingUnavailableError:  # says nothing about the champion; worth another attempt
         raise
@@ -98,10 +118,10 @@ def _examine_incumbent(
 
 
 def _trained_on(
-    context: JobContext, version: ModelVersion, data: DatasetVersion
+    context: JobContext, tags: Mapping[str, str], data: DatasetVersion
 ) -> ImageCard | None:
-    """The card of the images that a version was trained on, if they are known."""
-    trained_on = version.tags.get(Tag.DATASET_VERSION)
+    """The card of the images that a run or version was trained on, if they are known."""
+    trained_on = tags.get(Tag.DATASET_VERSION)
     cards = {r.version: r.card for r in context.workspace.ledger.records(data.name)}
     card = cards.get(str(trained_on))
     return card if isinstance(card, ImageCard) else None

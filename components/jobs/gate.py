@@ -18,6 +18,7 @@ from components.jobs.evaluate import (
 from components.jobs.lineage import origins
 from components.jobs.records import (
     DECISION_ARTIFACT,
+    evidence_path,
     read_ledger,
     record_of,
     standing_decision,
@@ -76,8 +77,9 @@ def register(context: JobContext, run: TrackedRun, data: DatasetVersion) -> Regi
         Tag.DATASET_VERSION: data.version,
         Tag.SAMPLE: str(data.sample).lower(),
     }
-    report = read_report(context, run.run_id, CANDIDATE_REPORT)
-    card = model_card.markdown(name, run, report, origins(context, run, tags))
+    report = _report(context, run, data, CANDIDATE_REPORT)
+    links = origins(context, run, tags, data.version)
+    card = model_card.markdown(name, run, report, links)
     context.tracker.log_text(run.run_id, MODEL_CARD, card)
     version = context.registry.register(name, run.run_id, tags)
     context.registry.describe_version(name, version.version, card)
@@ -100,8 +102,9 @@ def gate(
     """
     run, version = evaluation.run, _again(context, version)
     policy = context.policy(version.name)
+    evidence = evidence_path(run, data.version, DECISION_ARTIFACT)
     if record := standing_decision(version, data.version, policy):
-        text = context.tracker.read_text(run.run_id, DECISION_ARTIFACT)
+        text = context.tracker.read_text(run.run_id, evidence)
         decision = PromotionDecision.model_validate_json(text)
         reason = f"decided on {record.decided_at:%Y-%m-%d %H:%M} UTC: {record.state}"
         return GateOutcome(version, decision, reason)
@@ -109,7 +112,7 @@ def gate(
     _check_unchanged(champion, evaluation)
     compared = incumbents(context, champion, policy.goal) if champion else {}
     decision = _decide(context, run, champion, policy, data)
-    context.tracker.log_text(run.run_id, DECISION_ARTIFACT, decision.model_dump_json(indent=2))
+    context.tracker.log_text(run.run_id, evidence, decision.model_dump_json(indent=2))
     anchor = compared.get(ANCHOR_REPORT)
     record = record_of(decision, champion, policy, anchor.version if anchor else None)
     store_decision(context.registry, version, data.version, record)
@@ -124,7 +127,7 @@ def _decide(
     data: DatasetVersion,
 ) -> PromotionDecision:
     def report(path: str) -> AnyReport:
-        return read_report(context, run.run_id, path)
+        return _report(context, run, data, path)
 
     print_, candidate = run.tags[Tag.FINGERPRINT], report(CANDIDATE_REPORT)
     if champion is None:
@@ -141,6 +144,10 @@ def _decide(
     anchor = report(ANCHOR_REPORT) if policy.goal == "cheaper" else None
     incumbent = report(CHAMPION_REPORT)
     return decide(candidate, incumbent, policy, ledger, print_, champion.version, anchor)
+
+
+def _report(context: JobContext, run: TrackedRun, data: DatasetVersion, path: str) -> AnyReport:
+    return read_report(context, run.run_id, evidence_path(run, data.version, path))
 
 
 def _check_unchanged(champion: ModelVersion | None, evaluation: EvaluationOutcome) -> None:

@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 from components.errors import ConfigError, PromotionError
 from components.jobs.context import JobContext
 from components.jobs.history import Move, read_moves
-from components.jobs.records import DECISION_ARTIFACT, DecisionRecord, stored_decisions
+from components.jobs.records import (
+    DECISION_ARTIFACT,
+    DecisionRecord,
+    evidence_path,
+    stored_decisions,
+)
 from components.jobs.references import Reference, find
 from components.tracking.base import DATASETS_EXPERIMENT, ModelVersion, Tag, TrackedRun
 
@@ -77,26 +82,31 @@ def lineage(context: JobContext, version: ModelVersion) -> Lineage:
     """
     run = context.tracker.get(version.run_id)
     dataset, data = (_tag(version, tag) for tag in (Tag.DATASET, Tag.DATASET_VERSION))
-    links = {"model": version.url, **origins(context, run, version.tags)}
-    decision = VersionHistory(version, stored_decisions(version)).newest
-    if decision is None:
-        del links["decision"]  # the address has nothing to show yet
+    decisions = stored_decisions(version)
+    decision = VersionHistory(version, decisions).newest
+    decided_on = next((key for key, record in decisions.items() if record is decision), None)
+    links = {"model": version.url, **origins(context, run, version.tags, decided_on)}
     return Lineage(version, run, dataset, data, decision, links)
 
 
-def origins(context: JobContext, run: TrackedRun, tags: Mapping[str, str]) -> dict[str, str]:
+def origins(
+    context: JobContext, run: TrackedRun, tags: Mapping[str, str], decided_on: str | None
+) -> dict[str, str]:
     """Where a person walks from a version to what it came from: name to address.
 
     Args:
         context: Tracker.
         run: The training run that owns the version.
         tags: Of the version, which need not be registered yet.
+        decided_on: The data on which a decision was made, or is about to be.
     """
     links = {"training run": run.url}
     data = f"{tags[Tag.DATASET]}-{tags[Tag.DATASET_VERSION]}"
     if card := context.tracker.find(DATASETS_EXPERIMENT, data):
         links["data card"] = card.url
-    links["decision"] = context.tracker.artifact_page(run, DECISION_ARTIFACT)
+    if decided_on:
+        path = evidence_path(run, decided_on, DECISION_ARTIFACT)
+        links["decision"] = context.tracker.artifact_page(run, path)
     for what, said in {"trained by": run.tags, "registered by": tags}.items():
         if url := said.get(Tag.FLOW_RUN_URL):
             links[what] = url

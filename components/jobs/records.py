@@ -11,7 +11,7 @@ from components.errors import PromotionError
 from components.promotion.decision import PromotionDecision
 from components.promotion.ledger import AlphaEntry, AlphaLedger
 from components.promotion.policy import PromotionPolicy
-from components.tracking.base import CHAMPION, ModelRegistry, ModelVersion, Tag
+from components.tracking.base import CHAMPION, ModelRegistry, ModelVersion, Tag, TrackedRun
 
 # What a promotion rests on, as its reason begins.
 DECIDING = ("first model", "mcnemar", "relative_distance", "bootstrap", "non_inferiority")
@@ -56,6 +56,18 @@ class DecisionRecord(BaseModel):
 
 
 DECISION_ARTIFACT = "evaluation/decision.json"
+
+
+def evidence_path(run: TrackedRun, dataset_version: str, path: str) -> str:
+    """Where the evidence of a decision lies in a run.
+
+    On other data than the run's own it lies apart, so that neither an earlier decision's evidence
+    is lost nor the classes that the model knows.
+    """
+    if run.tags[Tag.DATASET_VERSION] == dataset_version:
+        return path
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/{dataset_version}/{name}"
 
 
 def _tag(dataset_version: str) -> str:

@@ -72,7 +72,7 @@ def mcnemar(comparison: Comparison) -> RuleResult | None:
     pair = _pair(comparison)
     if pair is None or comparison.policy.goal != "better" or pair[0].n != pair[1].n:
         return None
-    wins, losses = _discordant(*pair)
+    wins, losses = discordant(*pair)
     p_value = mcnemar_exact(wins, losses)
     passed, words = level_words(comparison.alpha, p_value)
     return RuleResult(
@@ -98,7 +98,7 @@ def non_inferiority(comparison: Comparison) -> RuleResult | None:
     if pair is None or not pair[0].n or pair[0].n != pair[1].n:
         reason = "needs a classifier, and an anchor on the same images"
         return RuleResult("non_inferiority", False, reason, {"alpha": alpha})
-    wins, losses = _discordant(*pair)
+    wins, losses = discordant(*pair)
     n, margin = pair[0].n, comparison.policy.margin
     # Tango's interval, of which only the lower bound is looked at.
     low = tango_interval(wins, losses, n, 1 - 2 * alpha)[0] if alpha else -1.0
@@ -198,7 +198,8 @@ def _same_kind(
     return None
 
 
-def _discordant(candidate: EvaluationReport, other: EvaluationReport) -> tuple[int, int]:
+def discordant(candidate: EvaluationReport, other: EvaluationReport) -> tuple[int, int]:
+    """Test images that only the candidate has right, and those that only the other has."""
     ours, theirs = candidate.correct(), other.correct()
     return int(np.sum(ours & ~theirs)), int(np.sum(theirs & ~ours))
 

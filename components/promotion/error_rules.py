@@ -59,7 +59,7 @@ def relative_distance(comparison: Comparison) -> RuleResult | None:
         return None
     if not candidate.same_test(champion) or min(candidate.n, len(candidate.within)) < 2:
         return None
-    found = relative_mmd(_terms(candidate), _terms(champion))
+    found = relative_mmd(terms(candidate), terms(champion))
     what = f"{len(candidate.within):,} samples of each against {candidate.n:,} real examples"
     return _verdict("relative_distance", comparison, found, what, candidate.n)
 
@@ -109,5 +109,6 @@ def _measured(report: Report, policy: PromotionPolicy) -> tuple[str, float, floa
     return (what, value, wanted) if value is not None and math.isfinite(value) else None
 
 
-def _terms(report: GenerationReport) -> KernelTerms:
+def terms(report: GenerationReport) -> KernelTerms:
+    """What a generator's squared distance consists of."""
     return KernelTerms(report.within, report.towards, report.real)

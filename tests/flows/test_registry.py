@@ -90,6 +90,33 @@ def test_what_does_not_exist_is_one_clear_line(
     assert champion(two_champions) == before
 
 
+def state_of_the_registry(client: MlflowClient) -> list[object]:
+    versions = client.search_model_versions(f"name = '{MODEL}'")
+    tags = client.get_registered_model(MODEL).tags
+    return [tags, *((v.version, v.tags, v.aliases, v.description) for v in versions)]
+
+
+def test_a_trained_run_is_looked_at_and_then_goes_through_the_gate(
+    two_champions: MlflowClient, servers: Installation
+) -> None:
+    servers.ok("run", "train", *LINE, "--set", "training.epochs=12")
+    experiment = two_champions.get_experiment_by_name("linear")
+    assert experiment is not None
+    run = two_champions.search_runs([experiment.experiment_id])[0].info.run_id
+    before = state_of_the_registry(two_champions)
+    choice = ["--set", f"registered_model={MODEL}", "--set", f"candidate={run}"]
+    printed = " ".join(servers.ok("run", "evaluate", *choice).split())
+    assert "Compared with version 2, the champion, on" in printed
+    assert "champion test error" in printed
+    assert state_of_the_registry(two_champions) == before
+    assert "comparison" in {file.path for file in two_champions.list_artifacts(run)}
+
+    servers.ok("run", "promote", *choice)
+    assert servers.report()["decision"]["promoted"]  # type: ignore[index]
+    assert champion(two_champions) == "3"
+    assert two_champions.get_model_version_by_alias(MODEL, "champion").run_id == run
+
+
 def test_twenty_parallel_promotions_end_like_serial_ones_with_the_best(
     servers: Installation, tmp_path: Path
 ) -> None:

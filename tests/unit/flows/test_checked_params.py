@@ -12,6 +12,7 @@ from components.errors import ConfigError, NightforgeError, UnknownKeyError
 from components.params import load_params, merge
 from components.settings import PROJECT_ROOT, Settings
 from flows.deployments import DEPLOYMENTS, checked_params, register_all
+from flows.parameters import checked_parameters
 from flows.trigger import trigger
 
 Write = Callable[[dict], Path]
@@ -85,3 +86,18 @@ def test_empty_sections_mean_the_defaults(tmp_path: Path) -> None:
     path.write_text("nightly:\ntraining:\npromotion:\nschedule:\n", encoding="utf-8")
     tree = checked_params(Settings(params_file=path))
     assert DEPLOYMENTS["nightly"].parameters(tree) == {"training": {}}
+
+
+def test_a_version_may_be_named_by_its_number() -> None:
+    given = {"registered_model": "linear-regressor", "candidate": 3}
+    for name in ("evaluate", "promote"):
+        checked = checked_parameters(DEPLOYMENTS[name].flow, given)
+        assert checked == given | {"candidate": "3"}
+        with pytest.raises(UnknownKeyError, match="linear-regressor"):
+            checked_parameters(DEPLOYMENTS[name].flow, {"registered_model": "linear-regresor"})
+
+
+def test_models_of_a_persons_own_datasets_may_be_named() -> None:
+    given = {"registered_model": "mine-classifier"}
+    for name in ("evaluate", "promote", "rollback"):
+        assert checked_parameters(DEPLOYMENTS[name].flow, given, own_datasets=["mine"]) == given

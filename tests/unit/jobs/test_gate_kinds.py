@@ -97,6 +97,8 @@ class Drawer(nn.Module):
 def finished(context: JobContext, model: nn.Module, name: str, **more: str) -> TrackedRun:
     tags = {
         Tag.KIND: "point GAN",
+        Tag.DATASET: "gaussian_2d",
+        Tag.DATASET_VERSION: "d" * 32,
         Tag.INPUT_SHAPE: "2",
         Tag.MODEL: "gaussian_gan",
         Tag.SEED: "0",

@@ -31,6 +31,7 @@ from components.versioning.versions import DatasetVersion
 
 NAME, CLASSES, TEST = "toy", 10, 500
 MODEL = "toy-classifier"
+VERSION = "a" * 32
 PARAMS = """
 promotion:
   default: {floor: 0.8, recall_margin: 0.2, latency_budget_ms: 1000, calibration_ceiling: 0.5}
@@ -52,7 +53,7 @@ def images(n: int, salt: int) -> Arrays:
     return Arrays(pixels, labels)
 
 
-def toy_data(folder: Path, version: str = "a" * 32) -> DatasetVersion:
+def toy_data(folder: Path, version: str = VERSION) -> DatasetVersion:
     folder.mkdir()
     raw = RawImages(CLASS_NAMES, images(100, 1), images(TEST, 2))
     spec = replace(SPEC, name=NAME, read=lambda request: raw)
@@ -96,10 +97,14 @@ def toy_context(home: Path) -> JobContext:
     return JobContext(settings, tracker, MemoryRegistry(tracker))
 
 
-def trained(context: JobContext, skill: float, print_: str, ballast: int = 0) -> TrackedRun:
+def trained(
+    context: JobContext, skill: float, print_: str, ballast: int = 0, version: str = VERSION
+) -> TrackedRun:
     """A finished training run whose model has the given skill."""
     said = {
         Tag.KIND: "classifier",
+        Tag.DATASET: NAME,
+        Tag.DATASET_VERSION: version,
         Tag.INPUT_SHAPE: "1,28,28",
         Tag.MODEL: "skilled",
         Tag.SEED: "0",
@@ -107,7 +112,7 @@ def trained(context: JobContext, skill: float, print_: str, ballast: int = 0) ->
         Tag.SOURCE: "nowhere",
     }
     tags = {str(key): value for key, value in (said | {Tag.SAMPLE: "true"}).items()}
-    spec = RunSpec(NAME, print_, print_, {}, tags, DatasetInput(NAME, "a", "nowhere", {}))
+    spec = RunSpec(NAME, print_, print_, {}, tags, DatasetInput(NAME, version, "nowhere", {}))
     run = context.tracker.start(spec)
     example = np.zeros((2, 1, 28, 28), np.float32)
     context.tracker.log_model(run.run_id, Skilled(skill, ballast).eval(), example)
