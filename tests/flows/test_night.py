@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+import yaml
 from mlflow.tracking import MlflowClient
 
 from components.jobs.records import DecisionState, stored_decisions
@@ -353,3 +354,53 @@ def test_a_killed_supervisor_leaves_nothing_behind_for_the_next_start(
     os.kill(pid, signal.SIGKILL)
     servers.ok("up")
     assert servers.call("status").returncode == 0
+
+
+def test_a_night_of_several_models_does_all_it_can(
+    first_report: dict[str, Any], servers: Installation
+) -> None:
+    """One further model is promoted, one cannot learn from such data, one is searched first."""
+    before = servers.params.read_text(encoding="utf-8")
+    tree = yaml.safe_load(before)
+    tree["sweep"] |= {"limits": {"trials": 2}, "resources": {"min_resource": 1, "max_resource": 2}}
+    servers.params.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    week = "[monday, tuesday, wednesday, thursday, friday, saturday, sunday]"
+    searched = f"{{model: softmax, dataset: fashion_mnist_sample, sweep_on: {week}}}"
+    also = f"also=[{{model: linear}}, {{model: lenet, dataset: linear}}, {searched}]"
+    try:
+        done = servers.call("run", "nightly", *QUICK, "--set", also)
+    finally:
+        servers.params.write_text(before, encoding="utf-8")
+    report: dict[str, Any] = dict(servers.report())
+    assert done.returncode != 0
+    assert "1 of the night's 4 models: got lenet on linear" in done.stderr
+    assert report["state"] == "Failed"
+    assert report["model"] == first_report["model"]
+    linear, unfit, softmax = report["also"]
+    assert [part["state"] for part in report["also"]] == ["Completed", "Failed", "Completed"]
+    assert linear["decision"]["promoted"]
+    assert "train" in unfit["steps"][-1]["name"]
+    assert "trials" in [step["name"] for step in softmax["steps"]]
+    assert "MLflow study" in softmax["links"]
+    for title in ("linear on linear", "lenet on linear", "softmax on fashion_mnist_sample"):
+        assert title in done.stdout
+    chosen = {"artifacts": {"flow_run_id": {"any_": [report["flow_run"]]}}}
+    shown = {one["key"]: one["data"] for one in post(servers, "/artifacts/filter", chosen)}
+    assert "# softmax on fashion_mnist_sample" in shown["nightly-report"]
+    assert {row["model"] for row in json.loads(shown["nightly-steps"])} >= {"linear on linear"}
+
+
+def test_a_further_model_that_does_not_exist_is_named_before_a_run_starts(
+    servers: Installation,
+) -> None:
+    [model], [data], [key] = (
+        servers.refusals(["run", "nightly", "--set", f"also=[{{{given}}}]"])
+        for given in (
+            "model: lenett",
+            "model: softmax, dataset: nowhere",
+            "model: softmax, dataset: fashion_mnist, training: {epochz: 3}",
+        )
+    )
+    assert "'lenet'" in model
+    assert "'nowhere'" in data
+    assert "epochz" in key

@@ -50,7 +50,7 @@ def silent_run(servers: Installation, restarts: int) -> dict[str, Any]:
 def test_worker_and_flow_killed_together_cost_no_epoch(servers: Installation) -> None:
     process = servers.start("run", "train", *QUICK, "--set", "training.seed=77")
     until_it_says(process, "epoch 2/4")
-    worker, flow = child(servers, "worker"), servers.flow_process()
+    worker, flow = child(servers, "prefect worker"), servers.flow_process()
     worker.kill()
     flow.kill()
     printed = process.communicate()[0]
