@@ -235,24 +235,38 @@ class Embedded:
     def _checks(self) -> dict[str, Callable[[Addresses], bool]]:
         """Whether each service is usable."""
         return {
-            "prefect": prefect_ready,
-            "mlflow": mlflow_ready,
+            "prefect": lambda at: self._listens("prefect", at.prefect_port) and prefect_ready(at),
+            "mlflow": lambda at: self._listens("mlflow", at.mlflow_port) and mlflow_ready(at),
             "worker": self._worker_ready,
-            "reconciler": lambda addresses: self._started("reconciler") is not None,
+            "reconciler": lambda at: self._process("reconciler") is not None,
         }
 
     def _worker_ready(self, addresses: Addresses) -> bool:
-        since = self._started("worker")
-        return since is not None and worker_ready(addresses, since)
+        with suppress(psutil.Error):  # it may be ending
+            if process := self._process("worker"):
+                since = datetime.fromtimestamp(process.create_time(), UTC)
+                return worker_ready(addresses, since)
+        return False
 
-    def _started(self, service: str) -> datetime | None:
-        """When supervisord started the process of a service that runs now."""
+    def _listens(self, service: str, port: int) -> bool:
+        """Whether it is our own server that has the port: another installation may be faster."""
+        with suppress(psutil.Error):
+            if process := self._process(service):
+                family = [process, *process.children(recursive=True)]
+                open_ = [one for member in family for one in member.net_connections("tcp")]
+                return any(
+                    one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in open_
+                )
+        return False
+
+    def _process(self, service: str) -> psutil.Process | None:
+        """The process that supervisord started for a service, if it runs now."""
         supervisor = self._supervisor()
         with suppress(psutil.NoSuchProcess):
             for child in supervisor.children() if supervisor else ():
                 with suppress(psutil.Error):  # it may be ending
                     if child.environ().get(SERVICE_VARIABLE) == service:
-                        return datetime.fromtimestamp(child.create_time(), UTC)
+                        return child
         return None
 
     def _choose_addresses(self) -> Addresses:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import psutil
@@ -10,7 +14,7 @@ import pytest
 
 from components.settings import Settings
 from flows.embedded import Embedded
-from flows.probes import Addresses, worker_ready
+from flows.probes import Addresses, prefect_ready, worker_ready
 from tests.installation import Installation
 
 
@@ -70,7 +74,7 @@ def test_a_killed_worker_is_not_running_although_the_server_still_lists_it(
         running = {service.name: service.running for service in embedded.status()}
     finally:
         supervisor.resume()
-    assert running == {"prefect": True, "mlflow": True, "worker": False}
+    assert running == {"prefect": True, "mlflow": True, "worker": False, "reconciler": True}
     addresses = embedded.join()
     assert addresses is not None
     assert all(service.running for service in embedded.status())
@@ -87,3 +91,34 @@ def test_proxies_of_the_shell_do_not_come_between(servers: Installation) -> None
     done = servers.call(*arguments, **proxies, no_proxy="example.org")
     assert done.returncode == 2, done.stderr
     assert "'epochs'" in done.stderr
+
+
+@pytest.mark.servers
+def test_a_server_of_somebody_else_on_our_port_is_not_ours(servers: Installation) -> None:
+    class Healthy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"true")
+
+        def log_message(self, *args: object) -> None:
+            """Be silent."""
+
+    embedded, state = Embedded(Settings(home=servers.home)), servers.home / "run" / "services.json"
+    ours = embedded.addresses()
+    assert ours is not None
+    before = state.read_text(encoding="utf-8")
+    with HTTPServer((ours.host, 0), Healthy) as other:
+        thread = threading.Thread(target=other.serve_forever)
+        thread.start()
+        taken = replace(ours, prefect_port=other.server_address[1])
+        assert prefect_ready(taken)
+        state.write_text(json.dumps(asdict(taken)), encoding="utf-8")
+        try:
+            running = {service.name: service.running for service in embedded.status()}
+        finally:
+            state.write_text(before, encoding="utf-8")
+            other.shutdown()
+            thread.join()
+    assert running["prefect"] is False
+    assert running["mlflow"] is True
