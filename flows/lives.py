@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+LEAVE_SECONDS = 10.0
 
 
 class Life(BaseModel):
@@ -52,9 +57,16 @@ class Life(BaseModel):
 
 @contextmanager
 def living(folder: Path, flow_run: str) -> Iterator[None]:
-    """Say that this process works on a flow run, until it leaves the context or dies."""
+    """Say that this process works on a flow run, until it leaves the context or dies.
+
+    A process that was taken for dead, and still works on the same flow run, is ended first: it
+    holds locks and reports states.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path, own = folder / f"{flow_run}.json", Life.of_this_process()
+    _end(life_of(folder, flow_run), own)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGUSR1, _leave)
     temporary = path.with_suffix(f".{own.pid}.tmp")
     temporary.write_text(own.model_dump_json(), encoding="utf-8")
     os.replace(temporary, path)
@@ -76,3 +88,28 @@ def life_of(folder: Path, flow_run: str) -> Life | None:
 def forget(folder: Path, flow_run: str) -> None:
     """The process that worked on a flow run counts no more; another one will."""
     (folder / f"{flow_run}.json").unlink(missing_ok=True)
+    (folder / f"{flow_run}.gone").unlink(missing_ok=True)
+
+
+def gone_for(folder: Path, flow_run: str) -> float:
+    """Seconds since somebody saw first that the process of a flow run is gone."""
+    seen = folder / f"{flow_run}.gone"
+    if not seen.exists():
+        seen.touch()
+    return time.time() - seen.stat().st_mtime
+
+
+def _end(earlier: Life | None, own: Life) -> None:
+    if earlier is None or earlier == own:
+        return
+    with suppress(psutil.NoSuchProcess):
+        if process := earlier.process:
+            process.send_signal(signal.SIGUSR1)
+            process.resume()  # it may have been paused for so long that it was taken for dead
+            if psutil.wait_procs([process], LEAVE_SECONDS)[1]:
+                process.kill()
+
+
+def _leave(number: int, frame: object) -> None:
+    """End without a word: a worker takes any other end for that of the newer attempt."""
+    os._exit(0)

@@ -35,7 +35,7 @@ from components.params import check, load_params
 from components.settings import Settings
 from components.tracking.base import RunStatus, Tag, TrackedRun, Tracker
 from flows.limits import one_promotion_at_a_time
-from flows.lives import forget, life_of
+from flows.lives import forget, gone_for, life_of
 from flows.notifications import notify_ended
 from flows.probes import TAG
 from flows.reports import RunReport
@@ -43,6 +43,7 @@ from flows.reports import RunReport
 OPEN_STATES = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 RECONCILE = "reconcile"  # runs of this name are not started again: the next look does the same
 GIVEN_UP = "given-up"  # tag of a run that was started again too often
+WORKER_SECONDS = 8  # a worker that lives has told Prefect of a dead process by then
 CANCEL_SECONDS = 30  # a worker that lives has ended a cancelled run's process by then
 PAGE = 200  # Prefect's limit
 
@@ -156,7 +157,8 @@ class Reconciler:
         life = life_of(self._settings.lives, str(run.id))
         if life is not None and life.over is not None:
             if life.over:
-                return f"its process {life.pid} is gone"
+                late = gone_for(self._settings.lives, str(run.id)) < WORKER_SECONDS
+                return None if late else f"its process {life.pid} is gone"
             if run.state.type is StateType.CANCELLING and life.process:
                 _cancel(life.process, _seconds(since))
             return None
@@ -184,7 +186,9 @@ class Reconciler:
             yield f"flow run {run.name}: {what}"
             yield from self._notify(run, what)
             return
-        forget(self._settings.lives, str(run.id))
+        life = life_of(self._settings.lives, str(run.id))
+        if life is None or life.over is not False:  # else the next attempt ends it
+            forget(self._settings.lives, str(run.id))
         delay = before * self._config.restart_delay_seconds
         message = f"started again after a crash ({before + 1} of {self._config.restarts})"
         when = datetime.now(UTC) + timedelta(seconds=delay)

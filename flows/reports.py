@@ -209,6 +209,8 @@ def reporting(flow: str, settings: Settings) -> Iterator[Reporting]:
     A process that was taken for dead, so that its flow run was started again, ends without a word:
     what it says of the run would be taken for what became of the newer attempt.
     """
+    if _superseded():
+        os._exit(0)
     report = RunReport(flow=flow, flow_run=str(flow_run.id), name=str(flow_run.name))
     report.links["Prefect run"] = str(flow_run.ui_url)
     table = _StepsTable(report)

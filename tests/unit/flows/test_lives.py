@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -56,3 +57,20 @@ def test_an_older_attempt_leaves_the_word_of_a_newer_one(tmp_path: Path) -> None
     with living(tmp_path, "run"):
         (tmp_path / "run.json").write_text(newer.model_dump_json(), encoding="utf-8")
     assert life_of(tmp_path, "run") == newer
+
+
+def test_a_newer_attempt_ends_an_older_one_that_was_only_paused(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SAY, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as older:
+        assert older.stdout
+        assert older.stdout.readline() == "alive\n"
+        older.send_signal(signal.SIGSTOP)
+        with living(tmp_path, "run"):
+            life = life_of(tmp_path, "run")
+            assert life is not None
+            assert life.pid == os.getpid()
+            assert older.wait(60) == 0  # without a word: a worker reports any other status
