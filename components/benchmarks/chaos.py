@@ -86,12 +86,10 @@ def chaos(say: Say, kills: int = KILLS, seed: int = 0) -> ChaosResult:
     with tempfile.TemporaryDirectory(prefix="nightforge-chaos-") as name:
         folder = Path(name)
         disturbed = Stack(folder / "disturbed", _params(folder))
-        nights, seconds = _disturbed(disturbed, _Plan.of(kills, seed), say)
-        try:
+        with disturbed.up():
+            nights, seconds = _disturbed(disturbed, _Plan.of(kills, seed), say)
             problems = list(_broken_promises(disturbed, nights))
             found = _results(disturbed)
-        finally:
-            disturbed.call("down")
         say("the same nights undisturbed")
         quiet = Stack(folder / "quiet", disturbed.params)
         wanted, quiet_seconds = _undisturbed(quiet, len(nights))
@@ -162,7 +160,6 @@ class _Plan:
 
 
 def _disturbed(stack: Stack, plan: _Plan, say: Say) -> tuple[list[Night], float]:
-    stack.call("up")
     start, nights = time.monotonic(), list[Night]()
     while not nights or plan.nightly:
         nights.append(_night(stack, plan, len(nights), say))
@@ -299,11 +296,8 @@ def _results(stack: Stack) -> dict[str, object]:
 
 
 def _undisturbed(stack: Stack, nights: int) -> tuple[dict[str, object], float]:
-    stack.call("up")
-    try:
+    with stack.up():
         start = time.monotonic()
         for number in range(nights):
             stack.call("run", *_arguments(number))
         return _results(stack), time.monotonic() - start
-    finally:
-        stack.call("down")

@@ -7,8 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,15 @@ class Stack:
                 remedy="Correct what it names.",
             )
         return printed
+
+    @contextmanager
+    def up(self) -> Iterator[None]:
+        """Its servers, started here and stopped at the end."""
+        try:
+            self.call("up")
+            yield
+        finally:
+            self.call("down")
 
     def addresses(self) -> Mapping[str, Any]:
         """Host and ports of its servers."""
