@@ -34,6 +34,7 @@ bench: setup-bench ## measure against the book's code and torchvision
 	@$(BIN)/nightforge bench sweep
 	@$(BIN)/nightforge bench sweep-replay
 	@$(BIN)/nightforge bench gate
+	@$(BIN)/nightforge bench overhead
 	@$(BIN)/nightforge bench serve
 
 # A file's tests share its servers, so they stay together; one thread each, for they share the cores.

@@ -21,6 +21,7 @@ BENCHMARKS: Catalog[Callable[[Say], BaseModel]] = Catalog(
         "sweep-rivals": "components.benchmarks.sweep_rivals:sweep_rivals",
         "gate": "components.benchmarks.gate:gate",
         "gate-pairs": "components.benchmarks.gate_pairs:gate_pairs",
+        "overhead": "components.benchmarks.overhead:overhead",
         "serve": "components.benchmarks.serve:serve",
         "chaos": "components.benchmarks.chaos:chaos",
         "lenet-gpu": "components.benchmarks.lenet:lenet_gpu",

@@ -21,7 +21,6 @@ from components.jobs.studies import IDENTITY, LOG, SweepConfig, define_study, st
 from components.jobs.study_record import StudyRecorder, StudySpec
 from components.jobs.train import dataset_input, run_tags, training_fingerprint
 from components.jobs.trials import TrialSetup, trial_folder, with_config
-from components.tracking import study_figures
 from components.tracking.base import (
     IMPORTANCE,
     INCUMBENT,
@@ -34,7 +33,6 @@ from components.tracking.base import (
     TrackedRun,
     Tracker,
 )
-from components.tracking.study_figures import study_page
 from components.training.checkpoint import LAST, load_checkpoint
 from components.tuning.importance import importance
 from components.tuning.log import TrialLog
@@ -125,6 +123,8 @@ class OpenStudy:
             raise _nothing(study, trials)
 
         def publish(tracker: Tracker, run_id: str) -> None:
+            from components.tracking.study_figures import study_page
+
             for path, figure in _pictures(study, trials).items():
                 tracker.log_figure(run_id, path, figure)
             tracker.log_text(run_id, STUDY_PAGE, study_page(study, trials))
@@ -191,6 +191,8 @@ def _spec(
 
 
 def _pictures(study: Study, trials: Sequence[Trial]) -> dict[str, Figure]:
+    from components.tracking import study_figures  # plotly takes its time; a night needs none
+
     pictures = {
         TRIAL_CURVES: study_figures.trial_curves(study, trials),
         INCUMBENT: study_figures.incumbent(study, trials),

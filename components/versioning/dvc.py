@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -23,7 +23,6 @@ from components.datasets.sections import OWN_FILE, Datasets
 from components.errors import DataError, VersioningError
 from components.settings import PROJECT_ROOT, REFRESH_VARIABLE, Settings
 from components.versioning.command import Dvc, OnLine
-from components.versioning.objects import ObjectStore, open_store, s3_settings
 from components.versioning.versions import (
     DatasetChange,
     DatasetVersion,
@@ -33,6 +32,9 @@ from components.versioning.versions import (
     compare_listings,
     read_listing,
 )
+
+if TYPE_CHECKING:  # boto3 takes its time, and few datasets come from a bucket
+    from components.versioning.objects import ObjectStore
 
 RUNNING = re.compile(r"^Running stage '(?:[^']*:)?(?P<stage>[^':]+)'", re.MULTILINE)
 MAIN, OPTIONAL, OWN = "dvc.yaml", "data/optional/dvc.yaml", "data/own/dvc.yaml"
@@ -63,6 +65,8 @@ class DvcWorkspace:
 
     def objects(self, url: str) -> ObjectStore:
         """Open an s3:// address with this installation's endpoint."""
+        from components.versioning.objects import open_store, s3_settings
+
         return open_store(url, s3_settings(self.settings))
 
     def reproduce(
