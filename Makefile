@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup setup-bench demo up down bench test test-fast test-chaos lint format check
+.PHONY: help setup setup-bench demo up down bench test test-fast test-chaos pictures lint format check
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -48,6 +48,9 @@ test-fast: setup ## the quick tests, without servers
 
 test-chaos: setup ## twenty kills of a sweep instead of two
 	@$(BIN)/python -m pytest tests/integration/test_sweep_kills.py --kills 20
+
+pictures: setup ## the browser test alone; takes two of the README's pictures anew
+	@$(BIN)/python -m pytest tests/browser --pictures
 
 lint: setup ## style, types and import contracts
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .

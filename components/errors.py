@@ -15,6 +15,7 @@ NightforgeError
 │   ├── OutOfMemoryError        a step that does not fit into memory
 │   └── SelfCheckError          a machine that computes wrongly
 ├── StudyError                  a sweep's study that cannot go on
+├── SupersededError             a newer attempt at the same work has taken over
 ├── TrackingError               MLflow refused or lost something
 │   ├── TrackingUnavailableError  MLflow did not answer; it may do so later
 │   └── MissingMetricError      a metric that something relies on is absent
@@ -122,6 +123,10 @@ class SelfCheckError(TrainingError):
 
 class StudyError(NightforgeError):
     """A study cannot be started, continued or read."""
+
+
+class SupersededError(NightforgeError):
+    """A newer attempt at the same work has taken over; this one may write no more."""
 
 
 class TrackingError(NightforgeError):

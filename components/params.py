@@ -24,7 +24,9 @@ SECTIONS = (
     "network",
     "promotion",
     "schedule",
+    "reconcile",
     "drift",
+    "notifications",
 )
 # A profile or recipe changes the parameters of one run; the other sections stay as they are.
 PROFILE_SECTIONS = ("nightly", "sweep", "training", "gan", "network")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -110,17 +111,26 @@ class Settings(BaseModel):
         """What the embedded services print."""
         return self.home / "logs"
 
+    @property
+    def lives(self) -> Path:
+        """One file for each flow run that is at work: which process it is."""
+        return self.home / "run" / "flow_runs"
+
+    @property
+    def up_since(self) -> Path:
+        """Holds the time of the `up` whose crashed runs are to be started again."""
+        return self.home / "run" / "up_since"
+
     def ensure_home(self) -> Path:
         """Create the state directory and prove that it can be written.
 
         Raises:
             StateDirectoryError: If it cannot be created or written.
         """
-        probe = self.home / ".write-probe"
         try:
             self.home.mkdir(parents=True, exist_ok=True)
-            probe.write_bytes(b"nightforge")
-            probe.unlink()
+            with TemporaryFile(dir=self.home) as probe:
+                probe.write(b"nightforge")
         except OSError as error:
             raise StateDirectoryError(
                 f"state directory {self.home}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,9 +61,14 @@ def _cleaning(settings: Settings, limit: datetime) -> Cleaning:
     from components.tracking.mlflow_storage import MlflowStorage
     from flows.flow_history import PrefectHistory
     from flows.limits import one_promotion_at_a_time
+    from flows.reconciler import reconcile_config, restarted_since
 
-    storage = MlflowStorage(str(context.settings.mlflow_uri), f"sqlite:///{settings.mlflow_store}")
-    services = Services(context, storage, PrefectHistory(), one_promotion_at_a_time)
+    services = Services(
+        context,
+        MlflowStorage(str(context.settings.mlflow_uri), f"sqlite:///{settings.mlflow_store}"),
+        PrefectHistory(restarted_since(settings, reconcile_config(settings))),
+        partial(one_promotion_at_a_time, settings),
+    )
     return Cleaning(services, limit)
 
 

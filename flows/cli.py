@@ -191,13 +191,15 @@ def _prepare(settings: Settings, addresses: Addresses, started: datetime) -> Non
     connect(settings, addresses)
     from components.jobs.context import JobContext
     from flows.deployments import register_all
-    from flows.reconcile import close_orphans, settle_promotions
+    from flows.notifications import prepare_blocks
+    from flows.reconciler import reconcile_now, settle_promotions
 
+    context = JobContext.connect(Settings.from_environment(os.environ))
     with answering(settings):
         register_all(settings)
-        for line in close_orphans(addresses.mlflow, started):
-            console.print(line, highlight=False)
-        for line in settle_promotions(JobContext.connect(Settings.from_environment(os.environ))):
+        for line in prepare_blocks(settings):
+            console.print(f"! {line}", style="bold yellow", highlight=False, soft_wrap=True)
+        for line in (*reconcile_now(context, started), *settle_promotions(context)):
             console.print(line, highlight=False)
 
 
@@ -235,11 +237,13 @@ def _trigger_and_follow(
     from prefect.client.orchestration import get_client
 
     from flows.follow import Follower
+    from flows.reconciler import reconcile_config
     from flows.trigger import trigger
 
+    patience = 3.0 * reconcile_config(settings).every_seconds
     with answering(settings), get_client(sync_client=True) as client:
         started = trigger(client, settings, flow, profile, assignments)
-        return Follower(client, started, console).follow()
+        return Follower(client, started, console, patience).follow()
 
 
 def _print_report(settings: Settings, ended: FlowRun) -> RunReport | None:

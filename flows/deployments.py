@@ -2,68 +2,53 @@
 
 from __future__ import annotations
 
-import zoneinfo
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.schedules import Schedule
 from prefect.types.entrypoint import EntrypointType
 from prefect.workers.process import ProcessWorker
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import to_jsonable_python
 
 from components.catalog import unknown_key
 from components.datasets.drift import DriftConfig
 from components.datasets.sections import OWN_FILE, Datasets
-from components.jobs.context import registered_models
 from components.models import MODELS
 from components.params import Tree, check, load_params, load_recipes, merge, profile_names
 from components.promotion.policy import PromotionParams
 from components.settings import Settings
 from flows.data import data
-from flows.limits import GPU_LIMIT, GPU_SLOTS, promotion_limit
+from flows.forms import say_ranges, show_defaults
+from flows.limits import GPU_LIMIT, GPU_SLOTS, ensure_limit
+from flows.night import complete
+from flows.notifications import NotificationConfig
 from flows.parameters import checked_parameters, own_choices
 from flows.pipeline import nightly
-from flows.probes import POOL, TAG
+from flows.probes import POOL
+from flows.reconcile import reconcile
+from flows.reconciler import OURS, ReconcileConfig
 from flows.registry import registry
 from flows.rollback import rollback
+from flows.schedule import ScheduleConfig
 from flows.self_check import self_check
 from flows.sweep import refuse_sweep, sweep
 from flows.train import train
 
-
-class ScheduleConfig(BaseModel):
-    """When the nightly flow starts by itself (params.yaml: schedule)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    cron: str = Field("0 2 * * *", description="Minute, hour, day of month, month, day of week")
-    timezone: str = Field("UTC", description="Name of the time zone, as in Europe/Berlin")
-    active: bool = Field(False, description="Whether the schedule is switched on at first")
-
-    @field_validator("cron")
-    @classmethod
-    def _is_cron(cls, value: str) -> str:
-        try:
-            CronSchedule(cron=value)
-        except ValidationError:
-            raise ValueError("five fields of cron, such as '0 2 * * *'") from None
-        return value
-
-    @field_validator("timezone")
-    @classmethod
-    def _is_timezone(cls, value: str) -> str:
-        if value not in zoneinfo.available_timezones():
-            raise ValueError("the name of a time zone, such as Europe/Berlin")
-        return value
+Queue = Literal["cpu", "gpu"]
+Purpose = Literal["retraining", "data", "registry", "operations"]
+QUEUES: dict[Queue, str] = {
+    "cpu": "Light runs: data, registry, self_check.",
+    "gpu": "Runs that train; a machine with GPUs can serve this queue alone.",
+}
 
 
 @dataclass(frozen=True)
@@ -72,6 +57,8 @@ class DeploymentSpec:
 
     Attributes:
         flow: What runs.
+        queue: Of the work pool: `gpu` for flows that train or sweep, `cpu` for the light ones.
+        purpose: What it is for; a tag of the deployment and of its runs.
         own: Sections of params.yaml whose values are parameters of their own; what the last one
             says goes, and all its keys must be parameters.
         sections: Sections of params.yaml that are parameters under their own name.
@@ -82,6 +69,8 @@ class DeploymentSpec:
 
     flow: Flow[..., None]
     own: tuple[str, ...]
+    queue: Queue = field(kw_only=True)
+    purpose: Purpose = field(kw_only=True)
     sections: tuple[str, ...] = ()
     scheduled: bool = False
     single: bool = False
@@ -91,6 +80,12 @@ class DeploymentSpec:
     def name(self) -> str:
         """Name of the flow and of its deployment."""
         return self.flow.name
+
+    @property
+    def description(self) -> str:
+        """What the flow's docstring says before its arguments, a line for each paragraph."""
+        text = (inspect.getdoc(self.flow.fn) or "").partition("Args:")[0].strip()
+        return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
     def parameters(self, tree: Mapping[str, Any]) -> Tree:
         """The flow's parameters out of a tree shaped like params.yaml."""
@@ -123,17 +118,34 @@ class DeploymentSpec:
         )
 
 
+ALSO = "also"
 TRAINED = ("training", "gan", "network")  # sections that say how models are trained
 DEPLOYMENTS: dict[str, DeploymentSpec] = {
     spec.name: spec
     for spec in (
-        DeploymentSpec(nightly, ("nightly",), TRAINED, scheduled=True, single=True),
-        DeploymentSpec(data, ("nightly",)),
-        DeploymentSpec(train, ("nightly",), TRAINED),
-        DeploymentSpec(sweep, ("nightly", "sweep"), TRAINED, refuse=refuse_sweep),
-        DeploymentSpec(rollback, ()),
-        DeploymentSpec(registry, ()),
-        DeploymentSpec(self_check, ("nightly",)),
+        DeploymentSpec(
+            nightly,
+            ("nightly",),
+            TRAINED,
+            queue="gpu",
+            purpose="retraining",
+            scheduled=True,
+            single=True,
+        ),
+        DeploymentSpec(data, ("nightly",), queue="cpu", purpose="data"),
+        DeploymentSpec(train, ("nightly",), TRAINED, queue="gpu", purpose="retraining"),
+        DeploymentSpec(
+            sweep,
+            ("nightly", "sweep"),
+            TRAINED,
+            queue="gpu",
+            purpose="retraining",
+            refuse=refuse_sweep,
+        ),
+        DeploymentSpec(rollback, (), queue="cpu", purpose="registry"),
+        DeploymentSpec(registry, (), queue="cpu", purpose="registry"),
+        DeploymentSpec(self_check, ("nightly",), queue="cpu", purpose="operations"),
+        DeploymentSpec(reconcile, (), queue="cpu", purpose="operations"),
     )
 }
 
@@ -165,13 +177,26 @@ def checked_params(settings: Settings) -> Tree:
         MODELS.module(model)
         where = f"{path.name} with the recipe of {model}"
         DEPLOYMENTS["train"].check(merge(tree, overlay), where, datasets.own)
-    return tree
+    return tree | {"nightly": completed_night(tree.get("nightly", {}), settings)}
+
+
+def completed_night(parameters: Tree, settings: Settings) -> Tree:
+    """A night's parameters, in which each further model says all of what it is.
+
+    Raises:
+        UnknownKeyError: If one names a model or a dataset that does not exist.
+    """
+    if not parameters.get(ALSO):
+        return parameters
+    return parameters | {ALSO: complete(parameters[ALSO], settings)}
 
 
 def _check_sections(tree: Tree, where: str, own_datasets: Iterable[str]) -> None:
     check(DriftConfig, tree.get("drift", {}), f"{where}: drift")
     check(PromotionParams, tree.get("promotion", {}), f"{where}: promotion")
+    check(NotificationConfig, tree.get("notifications", {}), f"{where}: notifications")
     check(ScheduleConfig, tree.get("schedule", {}), f"{where}: schedule")
+    check(ReconcileConfig, tree.get("reconcile", {}), f"{where}: reconcile")
     for section in {spec.own[-1] for spec in DEPLOYMENTS.values() if spec.own}:
         takers = [spec for spec in DEPLOYMENTS.values() if spec.own[-1:] == (section,)]
         known = set[str]().union(*(spec.own_keys for spec in takers))
@@ -195,8 +220,7 @@ def register_all(settings: Settings) -> None:
     schedule = ScheduleConfig.model_validate(tree.get("schedule", {}))
     with get_client(sync_client=True) as client:
         _ensure_pool(client)
-        _ensure_promotion_limits(client, datasets_of(settings))
-        _ensure_gpu_limit(client)
+        ensure_limit(client, GPU_LIMIT, GPU_SLOTS)
         for spec in DEPLOYMENTS.values():
             _register(client, spec, tree, schedule, own)
 
@@ -206,23 +230,9 @@ def _ensure_pool(client: SyncPrefectClient) -> None:
     pool = WorkPoolCreate(name=POOL, type="process", base_job_template=template)
     with suppress(ObjectAlreadyExists):
         client.create_work_pool(pool)
-
-
-def _ensure_promotion_limits(client: SyncPrefectClient, datasets: Datasets) -> None:
-    """One promotion of a registered model at a time, from the first start on."""
-    there = {found.name for found in client.read_global_concurrency_limits(limit=200)}
-    for dataset in datasets:
-        for model in registered_models(dataset, images=datasets.spec(dataset).images):
-            if promotion_limit(model) not in there:
-                client.upsert_global_concurrency_limit_by_name(promotion_limit(model), 1)
-
-
-def _ensure_gpu_limit(client: SyncPrefectClient) -> None:
-    """How many trials share the GPUs belongs to the people who know them."""
-    try:
-        client.read_global_concurrency_limit_by_name(GPU_LIMIT)
-    except ObjectNotFound:
-        client.upsert_global_concurrency_limit_by_name(GPU_LIMIT, GPU_SLOTS)
+    for name, description in QUEUES.items():
+        with suppress(ObjectAlreadyExists):
+            client.create_work_queue(name, description, work_pool_name=POOL)
 
 
 def _register(
@@ -232,20 +242,30 @@ def _register(
     schedule: ScheduleConfig,
     own_datasets: list[str],
 ) -> None:
-    try:
+    deployment = deployment_of(spec, tree, schedule, own_datasets)
+    with suppress(ObjectNotFound):
         client.read_deployment_by_name(f"{spec.name}/{spec.name}")
-        first = False
-    except ObjectNotFound:
-        first = True
-    cron = CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
+        # An update with no schedules would delete those on the server; one without the field
+        # leaves them alone.
+        deployment.schedules = None
+        deployment.model_fields_set.discard("schedules")
+    deployment.apply(work_pool_name=POOL)
+
+
+def deployment_of(
+    spec: DeploymentSpec, tree: Tree, schedule: ScheduleConfig, own_datasets: list[str]
+) -> RunnerDeployment:
+    """A deployment as it is registered for the first time; its form shows what would run."""
+    own = spec.parameters(tree)
+    parameters = to_jsonable_python(checked_parameters(spec.flow, own, own_datasets=own_datasets))
     deployment = spec.flow.to_deployment(
         spec.name,
-        description=(spec.flow.fn.__doc__ or "").partition("Args:")[0].strip(),
-        tags=[TAG],
-        parameters=spec.parameters(tree),
+        description=spec.description,
+        tags=[OURS, spec.purpose],
+        parameters=parameters,
         schedule=(
-            Schedule(cron=cron.cron, timezone=cron.timezone, active=schedule.active)
-            if spec.scheduled and first
+            Schedule(cron=schedule.cron, timezone=schedule.timezone, active=schedule.active)
+            if spec.scheduled
             else None
         ),
         concurrency_limit=(
@@ -255,14 +275,14 @@ def _register(
         ),
         entrypoint_type=EntrypointType.MODULE_PATH,
         work_pool_name=POOL,
+        work_queue_name=spec.queue,
     )
     assert isinstance(deployment, RunnerDeployment)
+    form = deployment._parameter_openapi_schema
     # The form is drawn from the flow's signature, which cannot know a person's own datasets.
     for key, more in own_choices(own_datasets).items():
-        if schema := deployment._parameter_openapi_schema.properties.get(key):
+        if schema := form.properties.get(key):
             schema["enum"] = [*schema["enum"], *more]
-    if not first:
-        # An update with no schedules would delete those on the server; one without the field
-        # leaves them alone.
-        deployment.model_fields_set.discard("schedules")
-    deployment.apply(work_pool_name=POOL)
+    say_ranges(form)
+    show_defaults(form, parameters)
+    return deployment

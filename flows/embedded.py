@@ -1,4 +1,4 @@
-"""The embedded servers: Prefect, MLflow and one worker on this machine, kept alive by supervisord.
+"""The embedded servers: Prefect, MLflow, worker and reconciler, kept alive by supervisord.
 
 supervisord restarts what dies; `down` stops it. Every process it starts carries the state
 directory in its environment, so that what a SIGKILL of supervisord left behind is found again.
@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import psutil
 
@@ -33,9 +32,8 @@ from flows.probes import (
     without_proxies_to,
     worker_ready,
 )
-from flows.supervision import supervisor_config
+from flows.supervision import SERVICE_VARIABLE, end_leftovers, supervisor_config
 
-SERVICE_VARIABLE = "SUPERVISOR_PROCESS_NAME"  # set by supervisord for what it starts
 FOREIGN_PREFIXES = ("PREFECT_", "MLFLOW_")
 ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 USUAL_PORTS = {"prefect": 4200, "mlflow": 5000}
@@ -110,7 +108,9 @@ class Embedded:
                     wanted="nothing running there",
                     remedy="Use them, or stop them with `nightforge down`.",
                 )
-            self._end_leftovers()
+            end_leftovers(self._settings.home)
+            if not self._settings.up_since.exists():  # else a crash ended the servers
+                self._settings.up_since.write_text(datetime.now(UTC).isoformat(), encoding="ascii")
             addresses = self._choose_addresses()
             self._state.write_text(json.dumps(asdict(addresses)), encoding="utf-8")
             log = self._settings.logs / "supervisord.log"
@@ -136,15 +136,17 @@ class Embedded:
         """Each service and whether it answers."""
         addresses = self.addresses()
         if addresses is None:
-            return [
-                ServiceStatus(name, False, "stopped") for name in ("prefect", "mlflow", "worker")
-            ]
-        checks = {
-            "prefect": (prefect_ready(addresses), addresses.prefect_ui),
-            "mlflow": (mlflow_ready(addresses), addresses.mlflow),
-            "worker": (self._worker_ready(addresses), f"work pool {POOL}"),
+            return [ServiceStatus(name, False, "stopped") for name in self._checks]
+        where = {
+            "prefect": addresses.prefect_ui,
+            "mlflow": addresses.mlflow,
+            "worker": f"work pool {POOL}",
+            "reconciler": f"{self._settings.logs / 'reconciler.log'}",
         }
-        return [ServiceStatus(name, ok, detail) for name, (ok, detail) in checks.items()]
+        return [
+            ServiceStatus(name, ready(addresses), where[name])
+            for name, ready in self._checks.items()
+        ]
 
     def environment(self, addresses: Addresses) -> dict[str, str]:
         """The environment of the services, and of anything that talks to them."""
@@ -166,9 +168,11 @@ class Embedded:
                 "prefect.server.concurrency.lease_storage.filesystem"
             ),
             "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
             "DO_NOT_TRACK": "1",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
             "HF_HUB_DISABLE_TELEMETRY": "1",
         }
         if addresses.host not in ANY_HOST:  # MLflow refuses pages of addresses it was not told of
@@ -227,6 +231,16 @@ class Embedded:
             pass
         return None
 
+    @property
+    def _checks(self) -> dict[str, Callable[[Addresses], bool]]:
+        """Whether each service is usable."""
+        return {
+            "prefect": prefect_ready,
+            "mlflow": mlflow_ready,
+            "worker": self._worker_ready,
+            "reconciler": lambda addresses: self._started("reconciler") is not None,
+        }
+
     def _worker_ready(self, addresses: Addresses) -> bool:
         since = self._started("worker")
         return since is not None and worker_ready(addresses, since)
@@ -280,11 +294,7 @@ class Embedded:
             )
 
     def _await_ready(self, addresses: Addresses, on_progress: Callable[[str], None]) -> None:
-        waiting: dict[str, Callable[[Addresses], bool]] = {
-            "prefect": prefect_ready,
-            "mlflow": mlflow_ready,
-            "worker": self._worker_ready,
-        }
+        waiting = dict(self._checks)
         deadline = time.monotonic() + START_SECONDS
         log = self._settings.logs / "supervisord.log"
         while waiting:
@@ -304,6 +314,7 @@ class Embedded:
             time.sleep(POLL_SECONDS)
 
     def _stop_all(self) -> bool:
+        self._settings.up_since.unlink(missing_ok=True)
         supervisor = self._supervisor()
         if supervisor:
             supervisor.send_signal(signal.SIGTERM)
@@ -311,30 +322,4 @@ class Embedded:
                 supervisor.wait(STOP_SECONDS)
             except psutil.TimeoutExpired:
                 supervisor.kill()
-        return self._end_leftovers() or supervisor is not None
-
-    def _end_leftovers(self) -> bool:
-        """End what still carries our marker: survivors of a killed supervisor or worker."""
-        left = list(_marked(self._settings.home))
-        for process in left:
-            _signal(process, signal.SIGTERM)
-        _, stubborn = psutil.wait_procs(left, timeout=STOP_SECONDS / 3)
-        for process in stubborn:
-            _signal(process, signal.SIGKILL)
-        psutil.wait_procs(stubborn, timeout=STOP_SECONDS / 3)
-        return bool(left)
-
-
-def _marked(home: Path) -> Iterator[psutil.Process]:
-    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
-    for process in psutil.process_iter():
-        try:
-            if process.pid not in own and process.environ().get(SUPERVISED_VARIABLE) == str(home):
-                yield process
-        except psutil.Error:
-            continue
-
-
-def _signal(process: psutil.Process, number: int) -> None:
-    with suppress(psutil.NoSuchProcess):
-        process.send_signal(number)
+        return end_leftovers(self._settings.home) or supervisor is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -18,16 +19,27 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from flows.reports import RunReport
+from flows.reconciler import GIVEN_UP
+from flows.reports import PartReport, RunReport
 
 POLL_SECONDS = 0.5
 
 
 class Follower:
-    """Shows one flow run until it ends; bars for a person, plain lines for a log."""
+    """Shows one flow run until it ends; bars for a person, plain lines for a log.
 
-    def __init__(self, client: SyncPrefectClient, run: FlowRun, console: Console) -> None:
+    Args:
+        client: Of Prefect's server.
+        run: Which.
+        console: Where to.
+        patience: Seconds within which a crashed run is started again, if it is.
+    """
+
+    def __init__(
+        self, client: SyncPrefectClient, run: FlowRun, console: Console, patience: float
+    ) -> None:
         self._client, self._run, self._console = client, run, console
+        self._patience = patience
         self._said: dict[str, str] = {}
         self._bars: dict[UUID, TaskID] = {}
         self._progress = Progress(
@@ -44,9 +56,16 @@ class Follower:
             while True:
                 run = self._client.read_flow_run(self._run.id)
                 self._show(run)
-                if run.state and run.state.is_final():
+                if run.state and run.state.is_final() and not self._restarted(run):
                     return run
                 time.sleep(POLL_SECONDS)
+
+    def _restarted(self, run: FlowRun) -> bool:
+        """Whether a crashed run may still be started again by the reconciler."""
+        assert run.state is not None
+        if not run.state.is_crashed() or GIVEN_UP in run.tags:
+            return False
+        return (datetime.now(UTC) - run.state.timestamp).total_seconds() < self._patience
 
     def _show(self, run: FlowRun) -> None:
         assert run.state is not None
@@ -91,23 +110,28 @@ class Follower:
 
 
 def print_summary(report: RunReport, console: Console) -> None:
-    """One table: data, metrics, decision, champion, seconds per step; then the links."""
-    for warning in report.warnings:
-        console.print(f"[bold yellow]! {warning}[/]", highlight=False)
-    for note in report.notes:
+    """A table for each model: data, metrics, decision, champion, seconds per step; then links."""
+    for part in report.parts:
+        _print_part(part, part.title if report.also else report.flow, console)
+
+
+def _print_part(part: PartReport, title: str, console: Console) -> None:
+    for warning in part.warnings:
+        console.print(f"! {warning}", style="bold yellow", highlight=False, markup=False)
+    for note in part.notes:
         console.print(note, highlight=False, markup=False)
-    table = Table(title=f"{report.flow}: {report.state.lower()} in {report.seconds:.1f} s")
+    table = Table(title=f"{title}: {part.state.lower()} in {part.seconds:.1f} s")
     table.add_column("what", style="bold")
     table.add_column("result", overflow="fold")
-    for what, result in summary_rows(report):
+    for what, result in summary_rows(part):
         table.add_row(what, result)
     if table.row_count:
         console.print(table)
-    for name, url in report.links.items():
+    for name, url in part.links.items():
         console.print(f"{name}: {url}", highlight=False, soft_wrap=True)
 
 
-def summary_rows(report: RunReport) -> list[tuple[str, str]]:
+def summary_rows(report: PartReport) -> list[tuple[str, str]]:
     """The rows of the summary table as (what, result)."""
     rows = []
     if data := report.dataset:

@@ -8,10 +8,10 @@ from typing import Any
 from components.jobs.lineage import Lineage, ModelHistory
 from components.jobs.rollback import RollbackOutcome
 from components.tracking.base import CHAMPION, ModelRegistry, ModelVersion, Tag
-from flows.reports import RunReport
+from flows.reports import PartReport
 
 
-def describe_rollback(report: RunReport, outcome: RollbackOutcome) -> None:
+def describe_rollback(report: PartReport, outcome: RollbackOutcome) -> None:
     """Who is champion again, instead of whom, and why."""
     champion, before = outcome.champion, outcome.before
     report.notes.append(
@@ -21,7 +21,7 @@ def describe_rollback(report: RunReport, outcome: RollbackOutcome) -> None:
     report.links["MLflow model"] = champion.url
 
 
-def describe_history(report: RunReport, found: ModelHistory) -> None:
+def describe_history(report: PartReport, found: ModelHistory) -> None:
     """Every move of the champion, and where each version is."""
     for move in found.moves:
         before = f" instead of version {move.before}" if move.before else ""

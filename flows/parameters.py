@@ -60,10 +60,14 @@ def checked_parameters(
 
 
 def _plain(hint: Any, value: object, where: str) -> object:
+    adapter = TypeAdapter(hint)
     try:
-        return TypeAdapter(hint).validate_python(value)
+        return adapter.dump_python(adapter.validate_python(value), mode="json")
     except ValidationError as error:
-        wanted = error.errors()[0]["msg"].removeprefix("Input should be ")
+        first = error.errors()[0]
         raise ConfigError(
-            where, got=repr(value), wanted=wanted, remedy="Correct the value."
+            ".".join([where, *map(str, first["loc"])]),
+            got=repr(first["input"]),
+            wanted=first["msg"].removeprefix("Input should be "),
+            remedy="Correct the value.",
         ) from None

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 POOL = "nightforge"
-TAG = "nightforge"  # of our deployments, and so of their flow runs
 WORKER = "embedded"
 NO_PROXY = ("NO_PROXY", "no_proxy")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -53,9 +54,9 @@ def rollback(
 
     find(context.registry, Reference(model))
     waiting = console.status(f"waiting until no promotion of {model} is going on")
-    with waiting, one_promotion_at_a_time(model):
+    with waiting, one_promotion_at_a_time(context.settings, model) as turn:
         waiting.update("moving the aliases")
-        outcome = job.rollback(context, model, reason, to)
+        outcome = job.rollback(replace(context, turn=turn), model, reason, to)
     if outcome.skipped:
         console.print(outcome.skipped, highlight=False)
     console.print(

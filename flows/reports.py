@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
+from uuid import UUID
 
-from prefect.artifacts import create_markdown_artifact
+import httpx
+from prefect import get_run_logger
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.runtime import flow_run
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.promotion.decision import RuleEvidence
 from components.settings import Settings
+from flows.lives import living
+from flows.markdown import markdown
+from flows.notifications import notify_ended
 
 LATEST = "latest.json"
 
@@ -30,10 +40,13 @@ class StepReport(_Part):
     seconds: float
     skipped: str | None = None
     error: str | None = None
+    over: bool = True
 
     @property
     def note(self) -> str:
         """What a person reads beside its time; the error itself stands above, once."""
+        if not self.over:
+            return "running"
         if self.error:
             return "did not finish"
         return f"skipped: {self.skipped}" if self.skipped else ""
@@ -67,13 +80,13 @@ class DecisionReport(_Part):
     promoted: bool
     reasons: tuple[str, ...]
     evidence: tuple[RuleEvidence, ...]
+    new: bool = Field(False, description="Made or carried out by this run, not by an earlier one")
 
 
-class RunReport(_Part):
-    """The machine-readable summary of one flow run ($NIGHTFORGE_HOME/reports/latest.json)."""
+class PartReport(_Part):
+    """What became of one model of a flow run, or of a whole run that is about one model."""
 
-    flow: str
-    flow_run: str
+    title: str = ""
     state: str = "Running"
     error: str | None = None
     seconds: float = 0.0
@@ -88,6 +101,24 @@ class RunReport(_Part):
     links: dict[str, str] = Field(default_factory=dict)
 
 
+class RunReport(PartReport):
+    """The machine-readable summary of one flow run ($NIGHTFORGE_HOME/reports/latest.json).
+
+    Attributes:
+        also: The further models of a night; the first one's part is the report itself.
+    """
+
+    flow: str
+    flow_run: str
+    name: str = Field("", description="What people call the run: nightly lenet on fashion_mnist")
+    also: list[PartReport] = Field(default_factory=list)
+
+    @property
+    def parts(self) -> list[PartReport]:
+        """What became of each model."""
+        return [self, *self.also]
+
+
 class _Outcome(Protocol):
     @property
     def skipped(self) -> str | None: ...
@@ -97,16 +128,29 @@ O = TypeVar("O", bound=_Outcome)  # noqa: E741
 
 
 class Reporting:
-    """Collects the report while a flow runs."""
+    """Collects a report, or the part of one model in it, while a flow runs.
 
-    def __init__(self, report: RunReport) -> None:
-        self.report = report
+    Args:
+        whole: The report of the flow run.
+        show: Called when a step begins.
+        part: The part that is filled in; the first model's, which is the report itself, if None.
+    """
+
+    def __init__(
+        self,
+        whole: RunReport,
+        show: Callable[[], None] = lambda: None,
+        part: PartReport | None = None,
+    ) -> None:
+        self._whole, self._show = whole, show
+        self.report = part or whole
 
     def step(self, name: str, task: Callable[..., O], *args: Any, **kwargs: Any) -> O:
         """Run one step and note its time, and whether it was skipped or did not finish."""
         start = time.perf_counter()
-        step = StepReport(name=name, seconds=0.0)
+        step = StepReport(name=name, seconds=0.0, over=False)
         self.report.steps.append(step)
+        self._show()
         try:
             outcome = task(*args, **kwargs)
             step.skipped = outcome.skipped
@@ -115,7 +159,43 @@ class Reporting:
             raise
         finally:
             step.seconds = round(time.perf_counter() - start, 3)
+            step.over = True
         return outcome
+
+    @contextmanager
+    def part(self, title: str) -> Iterator[Reporting]:
+        """The part of a further model; an error belongs to it, and goes on."""
+        part = PartReport(title=title)
+        self._whole.also.append(part)
+        with _timed(part):
+            yield Reporting(self._whole, self._show, part)
+
+
+class _StepsTable:
+    """Shows the steps of a run as a Prefect table artifact while it goes on."""
+
+    def __init__(self, report: RunReport) -> None:
+        self._report = report
+        self._lock = threading.Lock()  # models of a night have a thread each
+        self._artifact: UUID | None = None
+
+    def show(self) -> None:
+        """Bring the table up to date; a server that does not answer is no reason to stop."""
+        rows = [
+            {"model": part.title, "step": step.name, "seconds": step.seconds, "note": step.note}
+            for part in self._report.parts
+            for step in part.steps
+        ]
+        with self._lock, suppress(httpx.HTTPError):
+            if self._artifact is None:
+                created = create_table_artifact(
+                    rows, key=f"{self._report.flow.replace('_', '-')}-steps", description="Steps"
+                )
+                assert isinstance(created, UUID)
+                self._artifact = created
+                return
+            with get_client(sync_client=True) as client:
+                client.update_artifact(self._artifact, ArtifactUpdate(data=json.dumps(rows)))
 
 
 def _one_line(error: BaseException) -> str:
@@ -124,26 +204,62 @@ def _one_line(error: BaseException) -> str:
 
 @contextmanager
 def reporting(flow: str, settings: Settings) -> Iterator[Reporting]:
-    """Collect a report; it is written however the flow ends, short of a SIGKILL."""
-    report = RunReport(flow=flow, flow_run=str(flow_run.id))
+    """Collect a report; it is written however the flow ends, short of a SIGKILL.
+
+    A process that was taken for dead, so that its flow run was started again, ends without a word:
+    what it says of the run would be taken for what became of the newer attempt.
+    """
+    report = RunReport(flow=flow, flow_run=str(flow_run.id), name=str(flow_run.name))
     report.links["Prefect run"] = str(flow_run.ui_url)
-    start = time.perf_counter()
+    table = _StepsTable(report)
     try:
-        yield Reporting(report)
-        report.state = "Completed"
-    except BaseException as error:
-        report.state = "Failed" if isinstance(error, Exception) else "Cancelled"
-        report.error = _one_line(error)
+        with _timed(report), living(settings.lives, report.flow_run):
+            yield Reporting(report, table.show)
+    except BaseException:
+        if _superseded():
+            os._exit(0)
         raise
     finally:
-        report.seconds = round(time.perf_counter() - start, 3)
         write_report(settings.reports, report)
+        _notify(settings, report)
         if report.state != "Cancelled":
+            table.show()
             create_markdown_artifact(
                 markdown(report),
                 key=f"{flow.replace('_', '-')}-report",
                 description="What this run did and why",
             )
+
+
+@contextmanager
+def _timed(part: PartReport) -> Iterator[None]:
+    start = time.perf_counter()
+    try:
+        yield
+        part.state = "Completed"
+    except BaseException as error:
+        part.state = "Failed" if isinstance(error, Exception) else "Cancelled"
+        part.error = _one_line(error)
+        raise
+    finally:
+        part.seconds = round(time.perf_counter() - start, 3)
+
+
+def _superseded() -> bool:
+    """Whether this flow run was started again since this process began it."""
+    with get_client(sync_client=True) as client, suppress(httpx.HTTPError):
+        now = client.read_flow_run(UUID(str(flow_run.id)))
+        return now.run_count > int(flow_run.run_count)
+    return False
+
+
+def _notify(settings: Settings, report: RunReport) -> None:
+    """Tell whoever asked; who could not be told stands in the log and in the report."""
+    if untold := notify_ended(settings, report):
+        for line in untold:
+            get_run_logger().warning(line)
+        report.warnings.extend(untold)
+        write_report(settings.reports, report)
 
 
 def write_report(folder: Path, report: RunReport) -> None:
@@ -162,55 +278,3 @@ def read_report(folder: Path, name: str = LATEST) -> RunReport | None:
     if not path.exists():
         return None
     return RunReport.model_validate_json(path.read_text(encoding="utf-8"))
-
-
-def markdown(report: RunReport) -> str:
-    """The report for people, as the Prefect UI shows it."""
-    parts = [f"# {report.flow}: {_headline(report)}"]
-    parts += [f"> **{warning}**" for warning in report.warnings]
-    if report.error:
-        parts.append(f"**Error.** {report.error}")
-    if report.notes:
-        parts.append("\n".join(f"- {note}" for note in report.notes))
-    if report.dataset:
-        parts.append(_dataset_lines(report.dataset))
-    if report.metrics:
-        rows = [f"| {name} | {value:.4g} |" for name, value in report.metrics.items()]
-        parts.append("\n".join(["| metric | value |", "|---|---|", *rows]))
-    if report.decision:
-        parts.append(_decision_lines(report.decision))
-    parts += [f"![{name}]({url})" for name, url in report.pictures.items()]
-    rows = [f"| {step.name} | {step.seconds:.1f} | {step.note} |" for step in report.steps]
-    parts.append("\n".join(["| step | seconds | note |", "|---|---|---|", *rows]))
-    parts.append(" · ".join(f"[{name}]({url})" for name, url in report.links.items()))
-    return "\n\n".join(parts) + "\n"
-
-
-def _headline(report: RunReport) -> str:
-    if report.state != "Completed":
-        return report.state
-    if all(step.skipped for step in report.steps):
-        return "nothing changed, everything skipped"
-    if report.decision and report.model:
-        verdict = "promoted" if report.decision.promoted else "refused"
-        return f"{report.model.name} version {report.model.version} {verdict}"
-    return report.state
-
-
-def _dataset_lines(dataset: DatasetReport) -> str:
-    return (
-        f"**Dataset** {dataset.name}, version `{dataset.version}`, from {dataset.source}: "
-        f"{dataset.train:,} training, {dataset.validation:,} validation and "
-        f"{dataset.test:,} test examples." + (f" {dataset.change}." if dataset.change else "")
-    )
-
-
-def _decision_lines(decision: DecisionReport) -> str:
-    verdict = "Promoted" if decision.promoted else "Refused"
-    rows = [
-        f"| {rule.rule} | {'pass' if rule.passed else '**fail**'} | {rule.reason} |"
-        for rule in decision.evidence
-    ]
-    reasons = "\n".join(f"- {reason}" for reason in decision.reasons)
-    table = "\n".join(["| rule | verdict | evidence |", "|---|---|---|", *rows])
-    return f"## {verdict}\n\n{reasons}\n\n{table}"

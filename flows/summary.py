@@ -30,7 +30,7 @@ from components.tracking.base import (
 from components.tuning.space import short
 from components.tuning.study import Study
 from components.tuning.trial import Trial, TrialStatus
-from flows.reports import DatasetReport, DecisionReport, ModelReport, RunReport
+from flows.reports import DatasetReport, DecisionReport, ModelReport, PartReport
 
 # Not every kind of model has all of them.
 FINAL = (
@@ -53,14 +53,14 @@ PICTURES: dict[ModelKind, dict[str, str]] = {
 }
 
 
-def describe_self_check(report: RunReport, check: SelfCheck) -> None:
+def describe_self_check(report: PartReport, check: SelfCheck) -> None:
     """What was computed; the limits stand beside the values."""
     report.metrics = {
         f"{finding.what} (at most {finding.limit:g})": finding.value for finding in check.findings
     }
 
 
-def describe_data(report: RunReport, outcome: DataOutcome) -> None:
+def describe_data(report: PartReport, outcome: DataOutcome) -> None:
     """Which data, from where, and whether they are only a sample."""
     data = outcome.dataset
     report.dataset = DatasetReport(
@@ -77,18 +77,18 @@ def describe_data(report: RunReport, outcome: DataOutcome) -> None:
     report.warnings.extend(outcome.warnings)
 
 
-def describe_training(report: RunReport, run: TrackedRun, tracker: Tracker) -> None:
+def describe_training(report: PartReport, run: TrackedRun, tracker: Tracker) -> None:
     """Where to see the run, how it learned, and its final numbers."""
     _show_run(report, run, tracker)
     report.metrics |= {name: run.metrics[name] for name in FINAL if name in run.metrics}
 
 
-def _show_run(report: RunReport, run: TrackedRun, tracker: Tracker) -> None:
+def _show_run(report: PartReport, run: TrackedRun, tracker: Tracker) -> None:
     report.links["MLflow run"] = run.url
     report.pictures["learning curves"] = tracker.artifact_url(run.run_id, LEARNING_CURVES)
 
 
-def describe_candidate(report: RunReport, run: TrackedRun, tracker: Tracker) -> None:
+def describe_candidate(report: PartReport, run: TrackedRun, tracker: Tracker) -> None:
     """The headline metrics, pictures, and where to see the rest."""
     _show_run(report, run, tracker)
     for what, path in PICTURES[kind_of(run)].items():
@@ -96,7 +96,7 @@ def describe_candidate(report: RunReport, run: TrackedRun, tracker: Tracker) -> 
     report.metrics |= headline(run)
 
 
-def describe_study(report: RunReport, outcome: StudyOutcome, tracker: Tracker) -> None:
+def describe_study(report: PartReport, outcome: StudyOutcome, tracker: Tracker) -> None:
     """What the study found, its pictures, and where every trial can be seen."""
     report.links["MLflow study"] = outcome.run.url
     report.links["every trial"] = tracker.artifact_page(outcome.run, STUDY_PAGE)
@@ -137,12 +137,15 @@ def trial_rows(study: Study, trials: Sequence[Trial]) -> list[dict[str, Any]]:
     ]
 
 
-def describe_decision(report: RunReport, gated: GateOutcome, promoted: PromoteOutcome) -> None:
+def describe_decision(report: PartReport, gated: GateOutcome, promoted: PromoteOutcome) -> None:
     """The decision, its evidence, and who is champion now."""
     decision, version, champion = gated.decision, gated.version, promoted.champion
     is_champion = champion is not None and champion.version == version.version
     report.decision = DecisionReport(
-        promoted=decision.promoted, reasons=decision.reasons, evidence=decision.evidence
+        promoted=decision.promoted,
+        reasons=decision.reasons,
+        evidence=decision.evidence,
+        new=gated.skipped is None or promoted.skipped is None,
     )
     report.model = ModelReport(
         name=version.name,

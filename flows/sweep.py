@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from prefect import flow
@@ -22,7 +23,8 @@ from components.tuning.space import Config, Distribution
 from components.tuning.study import Limits
 from components.versioning.versions import DatasetVersion
 from flows import tasks
-from flows.forms import DatasetName, ModelName, ModeName, SchedulerName, SearcherName, Workers
+from flows.forms import DatasetName, ModelName, ModeName, SchedulerName, SearcherName, Seed, Workers
+from flows.limits import on_gpus, training_slot
 from flows.promote import promote_if_better
 from flows.reports import reporting
 from flows.summary import describe_data, describe_study, trial_rows
@@ -45,7 +47,7 @@ def sweep(
     resources: Resources = Resources(),  # noqa: B008 - frozen
     limits: Limits = Limits(),  # noqa: B008 - frozen
     workers: Workers = 2,
-    seed: int = 0,
+    seed: Seed = 0,
     warm_start: str = "",
     gate: bool = True,
     training: TrainConfig = TrainConfig(),  # noqa: B008 - frozen
@@ -98,7 +100,7 @@ def sweep(
             seed=seed,
             warm_start=warm_start,
         )
-        found = run.step("trials", _search, study, data.dataset, recipe, config, gate)
+        found = run.step("trials", search, study, data.dataset, recipe, config, gate)
         describe_study(run.report, found, tasks.context().tracker)
         if not gate:
             return
@@ -122,9 +124,21 @@ def refuse_sweep(parameters: Mapping[str, Any]) -> None:
     study_of(tasks.settings(), parameters["study"], {}, recipe, config)
 
 
-def _search(
+def search(
     name: str, data: DatasetVersion, recipe: Recipe, config: SweepConfig, gate: bool
 ) -> StudyOutcome:
+    """Run a study, or what is left of it, and show its trials.
+
+    Args:
+        name: Of the study.
+        data: What it learns.
+        recipe: Its base.
+        config: How it searches.
+        gate: Whether the best trial will be trained on.
+
+    Raises:
+        StudyError: If it cannot go on.
+    """
     context = tasks.context()
     with open_study(context, name, data, recipe, config) as study:
         finished = study.tuner.over
@@ -145,6 +159,7 @@ def _work(study: OpenStudy, workers: int, runner_name: str) -> None:
     setup: dict[str, Any] = study.setup.model_dump(mode="json")
     # The coordinator is left first: its workers go, and the runner need not wait for them.
     with (
+        nullcontext() if on_gpus() else training_slot(tasks.settings()),  # else each worker has one
         task_runner(runner_name, workers) as runner,
         Coordinator(study.tuner, setup, study.changed, own_address(runner_name)) as coordinator,
     ):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, suppress
-from functools import cache
+import threading
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +18,7 @@ from prefect.runtime import flow_run
 from prefect.tasks import Task
 
 from components.errors import TrackingError
+from components.fencing import Fence
 from components.jobs import data as data_job
 from components.jobs import evaluate as evaluate_job
 from components.jobs import gate as gate_job
@@ -45,7 +48,8 @@ from components.tuning.space import short
 from components.tuning.trial import TrialStatus
 from components.tuning.tuner import Tuner
 from components.versioning.versions import DatasetVersion
-from flows.limits import gpu_slot, one_promotion_at_a_time
+from flows.limits import on_gpus, one_promotion_at_a_time, own_slot, training_slot
+from flows.reconciler import reconcile_now
 
 SWEEP_SECONDS = 20  # between two lines about a sweep in which nothing else happens
 
@@ -56,9 +60,10 @@ def settings() -> Settings:
     return Settings.from_environment(os.environ)
 
 
-def context() -> JobContext:
-    """The job context of the running flow."""
-    return JobContext.connect(settings(), FlowRunRef(str(flow_run.id), str(flow_run.ui_url)))
+def context(turn: Fence | None = None) -> JobContext:
+    """The job context of the running flow; `turn` is its right to move aliases."""
+    ref = FlowRunRef(str(flow_run.id), str(flow_run.ui_url), int(flow_run.run_count))
+    return replace(JobContext.connect(settings(), ref), turn=turn)
 
 
 def passing_trouble(task: Task[..., object], run: TaskRun, state: State) -> bool:
@@ -76,6 +81,13 @@ def passing_trouble(task: Task[..., object], run: TaskRun, state: State) -> bool
 RETRIES: list[float] = [2, 10, 30]
 
 
+STOP = threading.Event()  # set when a run is cancelled that trains in several threads
+
+
+class Stopped(BaseException):
+    """The run is cancelled; raised at the end of an epoch."""
+
+
 class _ProgressArtifact:
     """Shows epochs as a Prefect progress artifact, which the UI and the terminal follow."""
 
@@ -84,6 +96,8 @@ class _ProgressArtifact:
         self._artifact: UUID | None = None
 
     def on_epoch(self, metrics: Epoch, epochs: int) -> None:
+        if STOP.is_set():
+            raise Stopped
         share = 100 * metrics.epoch / epochs
         text = (
             f"{self._model}: epoch {metrics.epoch}/{epochs}, {metrics.headline()}, "
@@ -174,20 +188,22 @@ def refresh_data(name: str) -> DataOutcome:
 def train(dataset: DatasetVersion, recipe: Recipe, force: bool) -> TrainOutcome:
     """Train, or find the finished run with the same fingerprint."""
     progress = _ProgressArtifact(recipe.model)
-    return train_job.train(context(), dataset, recipe, progress, force=force)
+    slot = partial(own_slot, settings())
+    return train_job.train(context(), dataset, recipe, progress, force=force, slot=slot)
 
 
 @task(name="worker", task_run_name="worker {number}")
 def work(address: Address, threads: int, number: int) -> None:
     """One of a sweep's workers, until the study is over."""
-    with gpu_slot():
-        keep_working(address, threads, get_run_logger().warning)
+    # On processors the sweep has one place for all its workers.
+    with training_slot(settings()) if on_gpus() else nullcontext(1.0) as share:
+        keep_working(address, threads, get_run_logger().warning, share)
 
 
 @task(name="settle", task_run_name="settle {model}", **_RETRIED)
-def settle(model: str) -> None:
+def settle(model: str, turn: Fence) -> None:
     """Finish or undo what a kill left half done of earlier promotions."""
-    for settled in recovery_job.settle(context(), model):
+    for settled in recovery_job.settle(context(turn), model):
         get_run_logger().warning(settled.line)
 
 
@@ -212,20 +228,35 @@ def gate(
 
 
 @task(name="promote", task_run_name="promote", **_RETRIED)
-def promote(version: ModelVersion, dataset: DatasetVersion) -> PromoteOutcome:
+def promote(version: ModelVersion, dataset: DatasetVersion, turn: Fence) -> PromoteOutcome:
     """Move the champion alias if the gate said so."""
-    return promote_job.promote(context(), version, dataset.version)
+    return promote_job.promote(context(turn), version, dataset.version)
 
 
 @task(name="rollback", task_run_name="rollback {model}", **_RETRIED)
 def rollback(model: str, reason: str, to: int | None) -> RollbackOutcome:
     """Make an earlier version champion again."""
     find(context().registry, Reference(model))  # before a limit is made for a misspelt name
-    with one_promotion_at_a_time(model):
-        return rollback_job.rollback(context(), model, reason, to)
+    with one_promotion_at_a_time(settings(), model) as turn:
+        return rollback_job.rollback(context(turn), model, reason, to)
 
 
 @task(name="registry", task_run_name="registry {model}", **_RETRIED)
 def history(model: str) -> ModelHistory:
     """All versions, and all moves of the champion alias."""
     return lineage_job.history(context(), model)
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What was closed or started again, a line each."""
+
+    lines: list[str]
+    skipped: str | None
+
+
+@task(name="reconcile", task_run_name="reconcile", **_RETRIED)
+def reconcile() -> Reconciled:
+    """Close what only claims to be running, and start crashed runs again."""
+    lines = reconcile_now(context())
+    return Reconciled(lines, None if lines else "all runs are as they say")

@@ -13,9 +13,15 @@ from components.catalog import unknown_key
 from components.errors import ServiceError
 from components.params import load_profile, load_recipes, merge, parse_assignments
 from components.settings import Settings
-from flows.deployments import DEPLOYMENTS, DeploymentSpec, checked_params, datasets_of
+from flows.deployments import (
+    DEPLOYMENTS,
+    DeploymentSpec,
+    checked_params,
+    completed_night,
+    datasets_of,
+)
 from flows.parameters import checked_parameters
-from flows.probes import TAG
+from flows.reconciler import OURS
 
 
 def find_flow(name: str) -> DeploymentSpec:
@@ -60,10 +66,12 @@ def trigger(
             remedy="Run `nightforge up`, which registers all of them.",
         ) from None
     parameters = checked_parameters(
-        spec.flow, merge(deployment.parameters, overlay), own_datasets=datasets_of(settings).own
+        spec.flow,
+        completed_night(merge(deployment.parameters, overlay), settings),
+        own_datasets=datasets_of(settings).own,
     )
     spec.refuse(parameters)
-    tags = [TAG, f"profile:{profile}"] if profile else [TAG]
+    tags = [OURS, f"profile:{profile}"] if profile else [OURS]
     return client.create_flow_run_from_deployment(
         UUID(str(deployment.id)), parameters=parameters, tags=tags
     )

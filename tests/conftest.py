@@ -17,6 +17,7 @@ MLFLOW_IMPORT = "ignore:.*Any type hint is inferred as AnyType:UserWarning"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", default=2, type=int, help="How often a sweep is killed.")
+    parser.addoption("--pictures", action="store_true", help="Take the README's pictures anew.")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -22,6 +22,7 @@ BENCHMARKS: Catalog[Callable[[Say], BaseModel]] = Catalog(
         "gate": "components.benchmarks.gate:gate",
         "gate-pairs": "components.benchmarks.gate_pairs:gate_pairs",
         "serve": "components.benchmarks.serve:serve",
+        "chaos": "components.benchmarks.chaos:chaos",
         "lenet-gpu": "components.benchmarks.lenet:lenet_gpu",
         "dcgan-gpu": "components.benchmarks.dcgan:dcgan_gpu",
         "resnet-gpu": "components.benchmarks.resnet:resnet_gpu",

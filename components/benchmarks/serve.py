@@ -27,7 +27,7 @@ from components.datasets.base import Arrays, UInt8Array
 from components.datasets.device_loader import to_device
 from components.errors import ConfigError
 from components.evaluation.classification import Subject, evaluate_classifier
-from components.jobs.context import JobContext, registered_model
+from components.jobs.context import JobContext, registered_model, shape_tag
 from components.jobs.evaluate import CANDIDATE_REPORT
 from components.models.deployable import Deployable
 from components.models.lenet import lenet_modern
@@ -134,7 +134,7 @@ def _register(root: Path, pixels: UInt8Array) -> None:
         run = context.tracker.start(RunSpec(DATASET, DATASET, DATASET, {}, {}, data))
         context.tracker.log_text(run.run_id, CANDIDATE_REPORT, report.model_dump_json())
         context.tracker.log_model(run.run_id, model, np.zeros((2, *SHAPE), np.float32))
-        registered = context.registry.register(_model(), run.run_id, {})
+        registered = context.registry.register(_model(), run.run_id, shape_tag(SHAPE))
         context.registry.set_alias(registered.name, CHAMPION, registered.version)
 
 

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from components.errors import DataError
+
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
@@ -145,8 +147,17 @@ Objects = Callable[[str], AbstractContextManager[ObjectReader]]
 
 
 def no_object_store(url: str) -> AbstractContextManager[ObjectReader]:
-    """Stands where no opener of object stores was injected."""
-    raise NotImplementedError(f"nothing here can open {url}")
+    """Stands where no opener of object stores was injected.
+
+    Raises:
+        DataError: Always.
+    """
+    raise DataError(
+        f"source {url}",
+        got="an address in an object store, and nothing that opens it",
+        wanted="a folder or an archive, or a fetch request with an opener",
+        remedy="Let `nightforge data refresh` fetch it.",
+    )
 
 
 F = TypeVar("F", bound=FetchConfig)

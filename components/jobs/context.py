@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from components.errors import ConfigError, TrackingError
+from components.fencing import Fence
 from components.models.spec import ModelKind
 from components.params import check, load_params
 from components.promotion.policy import PromotionParams, PromotionPolicy
@@ -17,20 +19,30 @@ from components.versioning.dvc import DvcWorkspace
 
 @dataclass(frozen=True)
 class FlowRunRef:
-    """The orchestrator's run that a job belongs to."""
+    """The orchestrator's run that a job belongs to.
+
+    Attributes:
+        attempt: How often it was begun, this time included.
+    """
 
     id: str
     url: str
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
 class JobContext:
-    """The services a job works with."""
+    """The services a job works with.
+
+    Attributes:
+        turn: The right to move aliases, where several processes could.
+    """
 
     settings: Settings
     tracker: Tracker
     registry: ModelRegistry
     flow_run: FlowRunRef | None = None
+    turn: Fence | None = None
 
     @classmethod
     def connect(cls, settings: Settings, flow_run: FlowRunRef | None = None) -> JobContext:
@@ -51,6 +63,15 @@ class JobContext:
                 remedy="Start the servers with `nightforge up` and the job with `nightforge run`.",
             )
         return cls(settings, MlflowTracker(uri), MlflowRegistry(uri), flow_run)
+
+    def check_turn(self) -> None:
+        """Call before an alias is moved.
+
+        Raises:
+            SupersededError: If somebody else's turn has come since.
+        """
+        if self.turn:
+            self.turn.check()
 
     @cached_property
     def workspace(self) -> DvcWorkspace:
@@ -96,6 +117,28 @@ def kind_of(run: TrackedRun) -> ModelKind:
             remedy="Train it again with --set force=true.",
         )
     return ModelKind(run.tags[Tag.KIND])
+
+
+def input_shape(tags: Mapping[str, str], label: str) -> tuple[int, ...]:
+    """Shape of one input of a model, from the tags of its run or version.
+
+    Raises:
+        TrackingError: If they do not state it.
+    """
+    text = tags.get(Tag.INPUT_SHAPE)
+    if not text:
+        raise TrackingError(
+            f"tag {Tag.INPUT_SHAPE} of {label}",
+            got="nothing",
+            wanted="the shape of an input, noted when the model was trained",
+            remedy="Train it again with --set force=true.",
+        )
+    return tuple(int(size) for size in text.split(","))
+
+
+def shape_tag(shape: Iterable[int]) -> dict[str, str]:
+    """The tag from which `input_shape` reads the shape of one input."""
+    return {str(Tag.INPUT_SHAPE): ",".join(str(size) for size in shape)}
 
 
 def git_commit() -> str:

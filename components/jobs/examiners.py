@@ -14,12 +14,13 @@ from torch import nn
 from components.datasets.base import Split, UInt8Array
 from components.datasets.device_loader import tensors_to_device, to_device
 from components.datasets.prepared import ImageCard, PreparedDataset, PreparedTensors, load
-from components.errors import CorruptDataError, TrackingError
+from components.errors import CorruptDataError
 from components.evaluation.classification import Subject, evaluate_classifier
 from components.evaluation.generation import evaluate_generator
 from components.evaluation.kernel_distance import MEASURED_REAL, GenerationReference
 from components.evaluation.regression import evaluate_regressor
 from components.evaluation.report import AnyReport, reliability
+from components.jobs.context import input_shape
 from components.models.deployable import Reclassified
 from components.models.spec import ModelKind
 from components.tracking import figures
@@ -28,7 +29,6 @@ from components.tracking.base import (
     CONFUSION_MATRIX,
     TEST_SAMPLES,
     WORST_MISTAKES,
-    Tag,
 )
 from components.training.gan import GRID, to_uint8
 from components.training.precision import pick_device
@@ -161,20 +161,3 @@ class GeneratorExaminer:
             return {TEST_SAMPLES: figures.samples_figure(to_uint8(samples[:GRID]), report)}
 
         return Examined(report, draw)
-
-
-def input_shape(tags: Mapping[str, str], label: str) -> tuple[int, ...]:
-    """Shape of one input of a model, from the tags of its run or version.
-
-    Raises:
-        TrackingError: If they do not state it.
-    """
-    text = tags.get(Tag.INPUT_SHAPE)
-    if not text:
-        raise TrackingError(
-            f"tag {Tag.INPUT_SHAPE} of {label}",
-            got="nothing",
-            wanted="the shape of an input, noted when the model was trained",
-            remedy="Train it again with --set force=true.",
-        )
-    return tuple(int(size) for size in text.split(","))

@@ -15,6 +15,7 @@ from components.jobs.evaluate import (
     incumbents,
     read_report,
 )
+from components.jobs.lineage import origins
 from components.jobs.records import (
     DECISION_ARTIFACT,
     read_ledger,
@@ -29,7 +30,6 @@ from components.promotion.policy import PromotionPolicy
 from components.tracking import model_card
 from components.tracking.base import (
     CHAMPION,
-    DATASETS_EXPERIMENT,
     MODEL_CARD,
     ModelVersion,
     Tag,
@@ -77,7 +77,7 @@ def register(context: JobContext, run: TrackedRun, data: DatasetVersion) -> Regi
         Tag.SAMPLE: str(data.sample).lower(),
     }
     report = read_report(context, run.run_id, CANDIDATE_REPORT)
-    card = model_card.markdown(name, run, report, _links(context, run, data))
+    card = model_card.markdown(name, run, report, origins(context, run, tags))
     context.tracker.log_text(run.run_id, MODEL_CARD, card)
     version = context.registry.register(name, run.run_id, tags)
     context.registry.describe_version(name, version.version, card)
@@ -161,17 +161,6 @@ def _check_unchanged(champion: ModelVersion | None, evaluation: EvaluationOutcom
             wanted=f"version {then}, with which the candidate was compared",
             remedy="Run the flow again; it compares with the present champion.",
         )
-
-
-def _links(context: JobContext, run: TrackedRun, data: DatasetVersion) -> dict[str, str]:
-    """Where a person walks from a version: name to address."""
-    links = {"training run": run.url}
-    if card := context.tracker.find(DATASETS_EXPERIMENT, f"{data.name}-{data.version}"):
-        links["data card"] = card.url
-    links["decision"] = context.tracker.artifact_page(run, DECISION_ARTIFACT)
-    if url := run.tags.get(Tag.FLOW_RUN_URL):
-        links["Prefect run"] = url
-    return links
 
 
 def _again(context: JobContext, version: ModelVersion) -> ModelVersion:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.errors import PromotionError
+from components.jobs.context import JobContext
 from components.tracking.base import CHAMPION, PREVIOUS, ModelRegistry, Tag
 
 
@@ -73,26 +74,30 @@ def write_move(registry: ModelRegistry, name: str, move: Move) -> None:
 
 
 def make_move(
-    registry: ModelRegistry, name: str, move: Move, then: Callable[[], None] = lambda: None
+    context: JobContext, name: str, move: Move, then: Callable[[], None] = lambda: None
 ) -> Move:
     """Note the move, point the aliases, look whether they stay, note that it is done.
 
     May be repeated after a kill at any point.
 
     Args:
-        registry: Keeps the move, too.
+        context: Its registry keeps the move, too.
         name: The registered model.
         move: What to do.
         then: What belongs to it and comes before it is noted as done; may be repeated.
 
     Raises:
         PromotionError: If the alias did not stay where it was put.
+        SupersededError: If somebody else's turn has come.
     """
+    registry = context.registry
+    context.check_turn()
     write_move(registry, name, move)
     if move.previous is not None:
         registry.set_alias(name, PREVIOUS, move.previous)
     elif registry.by_alias(name, PREVIOUS):
         registry.remove_alias(name, PREVIOUS)
+    context.check_turn()
     registry.set_alias(name, CHAMPION, move.version)
     champion = registry.by_alias(name, CHAMPION)
     if champion is None or champion.version != move.version:
@@ -109,13 +114,14 @@ def make_move(
 
 
 def finish_move(
-    registry: ModelRegistry, name: str, move: Move, then: Callable[[], None] = lambda: None
+    context: JobContext, name: str, move: Move, then: Callable[[], None] = lambda: None
 ) -> Move:
     """Finish what a kill left half done, or give it up if somebody else is champion by now.
 
     Raises:
         PromotionError: As for `make_move`.
     """
+    registry = context.registry
     champion = registry.by_alias(name, CHAMPION)
     present = champion.version if champion else None
     if present not in (move.before, move.version):
@@ -123,7 +129,7 @@ def finish_move(
         return give_up(registry, name, move, reason)
     if any(other.at > move.at for other in read_moves(registry, name)):
         return give_up(registry, name, move, "another move came after it")
-    return make_move(registry, name, move, then)
+    return make_move(context, name, move, then)
 
 
 def give_up(registry: ModelRegistry, name: str, move: Move, reason: str) -> Move:

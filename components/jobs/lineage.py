@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from components.errors import ConfigError, PromotionError
@@ -77,16 +77,30 @@ def lineage(context: JobContext, version: ModelVersion) -> Lineage:
     """
     run = context.tracker.get(version.run_id)
     dataset, data = (_tag(version, tag) for tag in (Tag.DATASET, Tag.DATASET_VERSION))
-    links = {"model": version.url, "training run": run.url}
-    if card := context.tracker.find(DATASETS_EXPERIMENT, f"{dataset}-{data}"):
-        links["data card"] = card.url
+    links = {"model": version.url, **origins(context, run, version.tags)}
     decision = VersionHistory(version, stored_decisions(version)).newest
-    if decision:
-        links["decision"] = context.tracker.artifact_page(run, DECISION_ARTIFACT)
-    for what, tags in {"trained by": run.tags, "registered by": version.tags}.items():
-        if url := tags.get(Tag.FLOW_RUN_URL):
-            links[what] = url
+    if decision is None:
+        del links["decision"]  # the address has nothing to show yet
     return Lineage(version, run, dataset, data, decision, links)
+
+
+def origins(context: JobContext, run: TrackedRun, tags: Mapping[str, str]) -> dict[str, str]:
+    """Where a person walks from a version to what it came from: name to address.
+
+    Args:
+        context: Tracker.
+        run: The training run that owns the version.
+        tags: Of the version, which need not be registered yet.
+    """
+    links = {"training run": run.url}
+    data = f"{tags[Tag.DATASET]}-{tags[Tag.DATASET_VERSION]}"
+    if card := context.tracker.find(DATASETS_EXPERIMENT, data):
+        links["data card"] = card.url
+    links["decision"] = context.tracker.artifact_page(run, DECISION_ARTIFACT)
+    for what, said in {"trained by": run.tags, "registered by": tags}.items():
+        if url := said.get(Tag.FLOW_RUN_URL):
+            links[what] = url
+    return links
 
 
 def _tag(version: ModelVersion, tag: Tag) -> str:

@@ -15,7 +15,6 @@ from components.datasets import DATASETS
 from components.datasets.archives import Member
 from components.datasets.base import Float32Array, PoolConfig, UInt8Array, Unreadable
 from components.datasets.images import Colour, decode_many
-from components.datasets.prepared import ImageCard
 from components.errors import (
     ConfigError,
     CorruptDataError,
@@ -25,7 +24,7 @@ from components.errors import (
     TrackingUnavailableError,
 )
 from components.evaluation.report import EvaluationReport
-from components.jobs.context import JobContext, registered_model
+from components.jobs.context import JobContext, input_shape, registered_model
 from components.jobs.evaluate import CANDIDATE_REPORT
 from components.models.spec import ModelKind
 from components.tracking.base import ModelVersion, Tag
@@ -123,13 +122,9 @@ def said(path: str, row: Float32Array, contract: Contract) -> Prediction:
 def contract_of(context: JobContext, version: ModelVersion) -> Contract:
     """What a version takes and says.
 
-    The picture's size and background are those of the data it was trained on, where this state
-    directory knows them; elsewhere the size stands in the model's signature, and the background is
-    the dataset's usual one.
-
     Raises:
         PromotionError: If it is no classifier, or was never evaluated.
-        TrackingError: If the server does not answer.
+        TrackingError: If the server does not answer, or the version does not state its input.
     """
     if not version.name.endswith(ENDING):
         raise PromotionError(
@@ -139,19 +134,23 @@ def contract_of(context: JobContext, version: ModelVersion) -> Contract:
             remedy="Only classifiers take images and answer with a class.",
         )
     class_names = _class_names(context, version)
+    label = f"model {version.name} version {version.version}"
+    channels, height, width = input_shape(version.tags, label)
+    return Contract(class_names, (channels, height, width), _background(context, version))
+
+
+def _background(context: JobContext, version: ModelVersion) -> Colour:
+    """That of the data it was trained on; where this machine does not know them, the usual one."""
     dataset = version.name.removesuffix(ENDING)
     for record in context.workspace.ledger.records(dataset):
         if record.version == version.tags.get(Tag.DATASET_VERSION):
-            assert isinstance(record.card, ImageCard)
             red, green, blue = record.section.get("prepare", {}).get("background", BLACK)
-            return Contract(class_names, record.card.image_shape, (red, green, blue))
-    from components.tracking.serving import image_shape
-
+            return red, green, blue
     own = dataset not in DATASETS
     prepared = PoolConfig if own else DATASETS.get(dataset).prepare_config
     field = prepared.model_fields.get("background")
     red, green, blue = field.default if field else BLACK
-    return Contract(class_names, image_shape(version), (red, green, blue))
+    return red, green, blue
 
 
 def _class_names(context: JobContext, version: ModelVersion) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def promote(context: JobContext, version: ModelVersion, dataset_version: str) ->
         if begun:
             give_up(registry, name, begun, reason)
         return PromoteOutcome(champion, reason)
-    make_move(registry, name, begun or _new(context, version, record, dataset_version))
+    make_move(context, name, begun or _new(context, version, record, dataset_version))
     applied = record.model_copy(update={"state": DecisionState.APPLIED})
     store_decision(registry, version, dataset_version, applied)
     return PromoteOutcome(registry.by_alias(name, CHAMPION), None)

@@ -11,7 +11,7 @@ from components.jobs.records import DecisionState, store_decision, stored_decisi
 from components.jobs.references import Reference, find
 from components.tracking.base import ModelRegistry, ModelVersion
 
-BOUND_TO_BE_REMOVED = (DecisionState.APPLIED, DecisionState.PENDING)
+REVOCABLE = (DecisionState.APPLIED, DecisionState.PENDING)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def settle(context: JobContext, name: str) -> list[Settled]:
 def _rolled_back(context: JobContext, name: str, move: Move) -> Settled:
     registry, what = context.registry, f"{name}: rollback to version {move.version}"
     removed = find(registry, Reference(name, None, move.before))
-    ended = finish_move(registry, name, move, lambda: note_removed(registry, removed))
+    ended = finish_move(context, name, move, lambda: note_removed(registry, removed))
     words = "was broken off and is finished now" if ended.done else f"given up: {ended.undone}"
     return Settled(move.key, ended.done, f"{what} {words}")
 
@@ -77,6 +77,6 @@ def _promoted(context: JobContext, version: ModelVersion, dataset_version: str) 
 def note_removed(registry: ModelRegistry, removed: ModelVersion) -> None:
     """Note on a champion that was taken back that an unchanged night must not promote it."""
     for dataset_version, record in stored_decisions(removed).items():
-        if record.state in BOUND_TO_BE_REMOVED:
+        if record.state in REVOCABLE:
             back = record.model_copy(update={"state": DecisionState.ROLLED_BACK})
             store_decision(registry, removed, dataset_version, back)

@@ -129,7 +129,7 @@ class _Usage:
     def of(self, dataset: str | None) -> str | None:
         """Why what belongs to a dataset, or to an unknown one, is in use; None if it is not."""
         for run in self._busy:
-            if run.dataset is None or dataset is None or run.dataset == dataset:
+            if not run.datasets or dataset is None or dataset in run.datasets:
                 return f"in use by the flow run {run.name}"
         return None
 
@@ -162,10 +162,8 @@ def data_key(name: str, version: str) -> str:
 
 def _report_item(report: StoredReport) -> Item:
     needs = {Ref(Kind.RUN, run) for run in report.runs} | {Ref(Kind.FLOW_RUN, report.flow_run)}
-    if report.version:
-        needs.add(Ref(Kind.VERSION, version_key(*report.version)))
-    if report.data:
-        needs.add(Ref(Kind.DATA, data_key(*report.data)))
+    needs |= {Ref(Kind.VERSION, version_key(*version)) for version in report.versions}
+    needs |= {Ref(Kind.DATA, data_key(*data)) for data in report.data}
     held = "the newest" if report.newest else None
     return Item(Ref(Kind.REPORT, report.flow_run), report.touched, frozenset(needs), held)
 

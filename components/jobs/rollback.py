@@ -67,7 +67,7 @@ def rollback(context: JobContext, name: str, reason: str, to: int | None = None)
         by=who(),
         flow_run=context.flow_run.url if context.flow_run else None,
     )
-    done = make_move(registry, name, move, lambda: note_removed(registry, champion))
+    done = make_move(context, name, move, lambda: note_removed(registry, champion))
     return RollbackOutcome(find(registry, Reference(name)), champion, done)
 
 

@@ -57,14 +57,14 @@ class StoredCheckpoint:
 
 @dataclass(frozen=True)
 class StoredReport:
-    """The summary of a flow run, with the MLflow runs, version and data that it shows."""
+    """The summary of a flow run, with the MLflow runs, versions and data that it shows."""
 
     flow_run: str
     touched: datetime
     newest: bool
     runs: frozenset[str]
-    version: tuple[str, int] | None
-    data: tuple[str, str] | None
+    versions: frozenset[tuple[str, int]]
+    data: frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class StoredFlowRun:
     Attributes:
         final: Whether it is over.
         started: When it began to run; None if it did not yet.
-        dataset: The one it works on; None if it does not say.
+        datasets: Those it works on; none if it does not say.
     """
 
     id: str
@@ -82,7 +82,7 @@ class StoredFlowRun:
     final: bool
     started: datetime | None
     touched: datetime
-    dataset: str | None
+    datasets: frozenset[str]
 
     @property
     def under_way(self) -> bool:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from components.errors import SupersededError
+from components.fencing import Fence
 from components.fingerprint import fingerprint
-from components.jobs.context import JobContext
+from components.jobs.attempts import only_attempt
+from components.jobs.context import JobContext, shape_tag
 from components.jobs.learners import Learned, Recipe, learn
-from components.jobs.locks import exclusive
 from components.models import MODELS
 from components.tracking import figures
 from components.tracking.base import (
@@ -78,6 +80,7 @@ def train(
     progress: Reporter,
     *,
     force: bool = False,
+    slot: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> TrainOutcome:
     """Train a model on `data`, unless a finished run with the same fingerprint exists.
 
@@ -87,46 +90,50 @@ def train(
         recipe: The model and all tunable numbers, the seed among them.
         progress: Told of each epoch, besides the tracker.
         force: Train even if nothing changed.
+        slot: Held while there is something to train.
 
     Raises:
+        SupersededError: If the flow run was started again meanwhile, and trains elsewhere.
         ConfigError: If the model cannot learn from such data.
         TrainingError: If training cannot go on; the run is closed as FAILED.
     """
     token = _force_token(context) if force else ""
     print_ = training_fingerprint(data.version, recipe, token)
     folder = context.settings.checkpoints / print_
-    with _one_at_a_time(folder):
+    with only_attempt(folder, context.flow_run) as fence:
         found = context.tracker.find(data.name, print_)
         if found and found.status is RunStatus.FINISHED:
             reason = f"fingerprint {print_[:8]} was trained before"
             return TrainOutcome(found, print_, reason)
-        run = _open_run(context, data, recipe, print_, found)
-        try:
-            with context.tracker.system_metrics(run.run_id):
-                reporter = _TrackingReporter(context.tracker, run.run_id, progress)
-                learned = learn(recipe, Path(data.directory), folder, reporter)
+        with slot():
+            run = _open_run(context, data, recipe, print_, found)
+            reporter = _TrackingReporter(context.tracker, run.run_id, progress, fence)
+            with _closed_if_it_fails(context.tracker, run):
+                with context.tracker.system_metrics(run.run_id):
+                    learned = learn(recipe, Path(data.directory), folder, reporter)
+                fence.check()
                 _record(context.tracker, run.run_id, learned)
-        except BaseException as error:
-            failed = isinstance(error, Exception)
-            reason = " ".join(str(error).split()) or type(error).__name__
-            context.tracker.set_tags(run.run_id, {Tag.CLOSED: reason[:500]})
-            context.tracker.finish(run.run_id, RunStatus.FAILED if failed else RunStatus.KILLED)
-            raise
     shutil.rmtree(folder, ignore_errors=True)
     return TrainOutcome(context.tracker.get(run.run_id), print_, None)
+
+
+@contextmanager
+def _closed_if_it_fails(tracker: Tracker, run: TrackedRun) -> Iterator[None]:
+    try:
+        yield
+    except SupersededError:
+        raise  # the run belongs to the newer attempt
+    except BaseException as error:
+        failed = isinstance(error, Exception)
+        reason = " ".join(str(error).split()) or type(error).__name__
+        tracker.set_tags(run.run_id, {Tag.CLOSED: reason[:500]})
+        tracker.finish(run.run_id, RunStatus.FAILED if failed else RunStatus.KILLED)
+        raise
 
 
 def _force_token(context: JobContext) -> str:
     """What makes a forced run its own: one for each flow run, whose retries resume it."""
     return context.flow_run.id if context.flow_run else uuid4().hex
-
-
-@contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Two flow runs with the same fingerprint: the second waits and finds the run finished."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with exclusive(folder.with_suffix(".lock")):
-        yield
 
 
 def _open_run(
@@ -173,17 +180,20 @@ def dataset_input(data: DatasetVersion) -> DatasetInput:
 class _TrackingReporter:
     """Sends each epoch once to the tracker, also when a resumed run tells of it again."""
 
-    def __init__(self, tracker: Tracker, run_id: str, progress: Reporter) -> None:
+    def __init__(self, tracker: Tracker, run_id: str, progress: Reporter, fence: Fence) -> None:
         self._tracker, self._run_id, self._progress = tracker, run_id, progress
+        self._fence = fence
         self._logged = tracker.last_step(run_id, "seconds")
 
     def on_epoch(self, metrics: Epoch, epochs: int) -> None:
+        self._fence.check()
         if metrics.epoch > self._logged:
             self._tracker.log_metrics(self._run_id, metrics.metrics(), metrics.epoch)
             self._logged = metrics.epoch
         self._progress.on_epoch(metrics, epochs)
 
     def on_samples(self, epoch: int, samples: UInt8Images) -> None:
+        self._fence.check()
         self._tracker.log_image(self._run_id, SAMPLES, figures.grid(samples), epoch)
         self._progress.on_samples(epoch, samples)
 
@@ -192,7 +202,6 @@ def _record(tracker: Tracker, run_id: str, learned: Learned) -> None:
     tracker.log_metrics(run_id, learned.summary, step=int(learned.summary["epochs"]))
     for path, figure in learned.pictures.items():
         tracker.log_figure(run_id, path, figure)
-    shape = ",".join(str(size) for size in learned.example.shape[1:])
-    tracker.set_tags(run_id, {Tag.INPUT_SHAPE: shape})
+    tracker.set_tags(run_id, shape_tag(learned.example.shape[1:]))
     tracker.log_model(run_id, learned.model, learned.example)
     tracker.finish(run_id, RunStatus.FINISHED)

@@ -17,19 +17,22 @@ from components.tuning.coordinator import ATTEMPTS, GONE, Address
 TAIL = 400
 
 
-def keep_working(address: Address, threads: int, say: Callable[[str], None]) -> None:
+def keep_working(
+    address: Address, threads: int, say: Callable[[str], None], share: float = 1.0
+) -> None:
     """Run worker processes, one at a time, until the study is over or its coordinator goes away.
 
     Args:
         address: Of the coordinator.
         threads: For the arithmetic of each process.
         say: Told of processes that died.
+        share: Of a GPU's memory that each process may use, in (0, 1].
 
     Raises:
         StudyError: If a process cannot even start.
     """
     command = [sys.executable, "-m", "components.jobs.trial_worker"]
-    told = json.dumps({"address": asdict(address), "threads": threads}) + "\n"
+    told = json.dumps({"address": asdict(address), "threads": threads, "share": share}) + "\n"
     unready = 0
     while True:
         with (

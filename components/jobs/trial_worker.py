@@ -23,6 +23,8 @@ def main() -> None:
     """Work until the study is over."""
     told = json.loads(sys.stdin.readline())
     torch.set_num_threads(told["threads"])
+    if torch.cuda.is_available():
+        torch.cuda.set_per_process_memory_fraction(told["share"])
     worker = Worker(Address(**told["address"]))
     trainer = TrialTrainer(TrialSetup.model_validate(worker.setup))
     os.write(1, f"{READY}\n".encode())

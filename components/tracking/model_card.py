@@ -94,7 +94,9 @@ def _metrics(report: EvaluationReport) -> Iterator[str]:
     yield f"| test loss | {_number(report.loss)} | |"
     yield f"| expected calibration error | {_number(report.calibration_error)} | |"
     yield f"| milliseconds for one image | {_number(report.latency_ms)} | |"
-    yield from ("", "Weakest classes:", "", "| class | recall | 95 % interval | precision |")
+    most = len(report.class_names) > WEAKEST
+    which = f"The {WEAKEST} weakest classes:" if most else "Classes, the weakest first:"
+    yield from ("", which, "", "| class | recall | 95 % interval | precision |")
     yield "|---|---:|---|---:|"
     for index in sorted(range(len(report.class_names)), key=report.recall.__getitem__)[:WEAKEST]:
         count = report.labels.count(index)

@@ -7,7 +7,6 @@ import os
 import tempfile
 from typing import Any
 
-import mlflow.models
 import mlflow.pyfunc
 import numpy as np
 from fastapi import FastAPI
@@ -16,11 +15,8 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 from mlflow.pyfunc import scoring_server
 
 from components.datasets.base import Float32Array
-from components.errors import TrackingError
 from components.tracking.base import ModelVersion
 from components.tracking.mlflow import translated
-
-AXES = 4  # of a batch of images
 
 
 class ScoringModel:
@@ -79,23 +75,3 @@ def scoring_app(model: ScoringModel) -> FastAPI:
     """MLflow's application around one model: /invocations, /ping, /health and /version."""
     app: FastAPI = scoring_server.init(model)
     return app
-
-
-@translated
-def image_shape(version: ModelVersion) -> tuple[int, int, int]:
-    """(C, H, W) of the images a version takes, from its signature.
-
-    Raises:
-        TrackingError: If it has none, or takes something else.
-    """
-    signature = mlflow.models.get_model_info(f"models:/{version.name}/{version.version}").signature
-    inputs = signature.inputs.inputs if signature and signature.inputs else []
-    shape = tuple(getattr(inputs[0], "shape", ())) if inputs else ()
-    if len(shape) != AXES:
-        raise TrackingError(
-            f"model {version.name} version {version.version}",
-            got=f"a signature with an input of shape {shape}" if inputs else "no signature",
-            wanted="images of shape (-1, C, H, W)",
-            remedy="Choose a version that a night has registered.",
-        )
-    return int(shape[1]), int(shape[2]), int(shape[3])

@@ -13,6 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.errors import CheckpointError, NonFiniteLossError
+from components.fencing import Fence, fence_of
 from components.training.checkpoint import BEST, LAST, State, load_checkpoint, save_checkpoint
 from components.training.distributed import SOLO, Group
 from components.training.precision import Precision
@@ -101,7 +102,7 @@ class Session(Generic[E]):
 
     Checkpoints are written after every epoch: `last.pt` with everything the loop needs, and
     `best.pt` with the weights of the best epoch. A SIGTERM in the middle of an epoch waits for the
-    step, which is finished and saved.
+    step, which is finished and saved. An attempt that a newer one has fenced off writes none.
 
     Args:
         folder: Keeps the checkpoints; a run found there goes on. None keeps nothing.
@@ -127,6 +128,7 @@ class Session(Generic[E]):
         group: Group = SOLO,
     ) -> None:
         self._folder, self._parts, self._device, self._group = folder, parts, device, group
+        self._fence = Fence.standing(fence_of(folder)) if folder else None
         self._termination = Termination()
         self.history: list[E] = []
         self._best: State | None = None
@@ -240,7 +242,8 @@ class Session(Generic[E]):
         return state
 
     def _write(self, name: str, state: State) -> None:
-        if self._folder and self._group.rank == 0:
+        if self._folder and self._fence and self._group.rank == 0:
+            self._fence.check()
             save_checkpoint(self._folder / name, state)
 
     def _resume(self, kind: type[E]) -> None:

@@ -27,7 +27,8 @@ def describe_device(device: torch.device) -> str:
     """The device with what decides its speed ("cpu, 2 threads")."""
     if device.type == "cuda":
         return f"cuda, {torch.cuda.get_device_name(device)}"
-    return f"{device.type}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"{device.type}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def synchronise(device: torch.device) -> None:

@@ -1,4 +1,4 @@
-"""Hyperparameter optimisation: searchers propose, schedulers decide, backends run."""
+"""Hyperparameter optimisation: searchers propose, schedulers decide."""
 
 from __future__ import annotations
 

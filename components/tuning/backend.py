@@ -1,50 +1,14 @@
-"""Backends run what a tuner hands out."""
+"""Runs what a tuner hands out, on a clock of its own: a study of days in milliseconds."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from components.errors import TrainingError
 from components.tuning.space import Config
 from components.tuning.trial import Segment
 from components.tuning.tuner import SECONDS, Tuner
-
-Metrics = Mapping[str, float]
-
-
-class TrialBackend(Protocol):
-    """Runs segments until the study is over."""
-
-    def run(self, tuner: Tuner) -> None:
-        """Claim, train and report until nothing is left to do."""
-
-
-class InlineBackend:
-    """One segment after the other, in this process.
-
-    Args:
-        train: Yields the metrics of each epoch of a segment; a TrainingError fails the trial.
-    """
-
-    def __init__(self, train: Callable[[Segment], Iterable[Metrics]]) -> None:
-        self._train = train
-
-    def run(self, tuner: Tuner) -> None:
-        """See `TrialBackend`."""
-        while segment := tuner.claim():
-            try:
-                going = all(
-                    tuner.epoch(segment.trial, epoch, metrics)
-                    for epoch, metrics in enumerate(self._train(segment), segment.first)
-                )
-            except TrainingError as error:
-                tuner.fail(segment.trial, str(error))
-                continue
-            if going:
-                tuner.done(segment.trial)
 
 
 @dataclass(frozen=True)
@@ -108,7 +72,7 @@ class SimulatedBackend:
         return 1 - self.busy / (self.now * self._workers) if self.now else 0.0
 
     def run(self, tuner: Tuner) -> None:
-        """See `TrialBackend`."""
+        """Claim, train and report until nothing is left to do."""
         for _ in self.steps(tuner):
             pass
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 STARTUP = 10  # random proposals before there is a model to ask
 
 
-class _OptunaSearcher:
+class _OptunaSearcher(ABC):
     """Asks a sampler that is made anew for each proposal, so that nothing but the log counts."""
 
     limit = None
@@ -25,8 +26,9 @@ class _OptunaSearcher:
         self._names = sorted(space.fields)
         self._distributions = {name: to_optuna(space.fields[name]) for name in self._names}
 
+    @abstractmethod
     def _sampler(self, seed: int) -> optuna.samplers.BaseSampler:
-        raise NotImplementedError
+        """A fresh sampler."""
 
     def propose(self, number: int, trials: Mapping[int, Trial], scores: Sequence[Score]) -> Config:
         """See `Searcher`."""

@@ -27,10 +27,13 @@ class Distribution(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    distribution: Literal["uniform", "log_uniform", "integer", "log_integer", "choice"]
-    low: Annotated[float | None, Field(description="Smallest value")] = None
-    high: Annotated[float | None, Field(description="Largest value")] = None
-    values: Annotated[tuple[Value, ...], Field(description="Of a choice")] = ()
+    distribution: Annotated[
+        Literal["uniform", "log_uniform", "integer", "log_integer", "choice"],
+        Field(description="uniform: fractions, integer: whole numbers, choice: one of the values"),
+    ]
+    low: Annotated[float | None, Field(description="Smallest value; none for a choice")] = None
+    high: Annotated[float | None, Field(description="Largest value; none for a choice")] = None
+    values: Annotated[tuple[Value, ...], Field(description="What a choice chooses from")] = ()
 
     @model_validator(mode="after")
     def _complete(self) -> Distribution:

@@ -18,8 +18,8 @@ from both_services import Services
 from PIL import Image
 from torch import nn
 
-from components.errors import PromotionError, TrackingError
-from components.jobs.context import JobContext
+from components.errors import PromotionError
+from components.jobs.context import JobContext, shape_tag
 from components.jobs.evaluate import CANDIDATE_REPORT
 from components.jobs.predict import contract_of, predict
 from components.jobs.references import Reference, find
@@ -55,7 +55,7 @@ class World:
         self.context.tracker.log_text(run.run_id, CANDIDATE_REPORT, report.model_dump_json())
         example = np.random.default_rng(0).random((2, *shape), dtype=np.float32)
         self.context.tracker.log_model(run.run_id, model, example)
-        return self.context.registry.register(self.name, run.run_id, {})
+        return self.context.registry.register(self.name, run.run_id, shape_tag(shape))
 
     def champion(self, version: ModelVersion) -> None:
         self.context.registry.set_alias(self.name, CHAMPION, version.version)
@@ -162,7 +162,7 @@ def test_the_service_says_what_it_serves(client: Client) -> None:
         assert client.ask("GET", path).status_code == 200
 
 
-def test_the_size_stands_in_the_signature_where_the_data_are_unknown(world: World) -> None:
+def test_size_and_classes_are_known_where_the_data_are_not(world: World) -> None:
     contract = contract_of(world.context, world.register(seed=1))
     assert contract.image_shape == SHAPE
     assert contract.class_names == NAMES
@@ -322,14 +322,6 @@ def test_what_is_no_image_is_refused(
 )
 def test_other_routes_are_refused(standing: Client, method: str, path: str, status: int) -> None:
     assert standing.ask(method, path).status_code == status
-
-
-def test_an_unknown_model_has_no_shape(world: World) -> None:
-    from components.tracking.serving import image_shape
-
-    gone = ModelVersion(world.name, 7, "run", "", {})
-    with pytest.raises(TrackingError):
-        image_shape(gone)
 
 
 @pytest.mark.parametrize("path", ["/invocations", "/classify"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.conftest import HOST, ROOT, Installation
+from tests.installation import HOST, ROOT, Installation
 
 WANTED_PARTS = (": got ", ", wanted ")
 

@@ -13,8 +13,8 @@ import pytest
 
 from components.datasets.sprites import SpritesConfig, write_zip
 from components.settings import PROJECT_ROOT
-from tests.flows.conftest import Installation
-from tests.flows.prefect_api import get
+from tests.installation import Installation
+from tests.prefect_api import get
 
 pytestmark = pytest.mark.slow
 

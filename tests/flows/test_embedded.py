@@ -11,7 +11,7 @@ import pytest
 from components.settings import Settings
 from flows.embedded import Embedded
 from flows.probes import Addresses, worker_ready
-from tests.flows.conftest import Installation
+from tests.installation import Installation
 
 
 def test_other_servers_of_the_shell_are_not_meant(
@@ -39,6 +39,8 @@ def test_a_path_that_supervisord_cannot_hold_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.servers
 def test_a_run_during_a_start_waits_until_all_is_ready(installation: Installation) -> None:
+    with installation.params.open("a") as params:
+        params.write("notifications: {slack-webhook/team: [failure]}\n")
     starting = installation.start("up")
     state = installation.home / "run" / "services.json"
     while not state.exists():  # written while the start is under way
@@ -49,6 +51,7 @@ def test_a_run_during_a_start_waits_until_all_is_ready(installation: Installatio
         )
         printed, _ = starting.communicate()
         assert starting.returncode == 0, printed
+        assert "there is no block slack-webhook/team" in printed
     finally:
         installation.ok("down")
 

@@ -19,8 +19,8 @@ from components.jobs.records import DecisionState, stored_decisions
 from components.models import MODELS
 from components.tracking.base import Tag
 from components.tracking.mlflow_registry import MlflowRegistry
-from tests.flows.conftest import QUICK, ROOT, Installation
-from tests.flows.prefect_api import call, get, post
+from tests.installation import QUICK, ROOT, Installation
+from tests.prefect_api import call, get, post
 
 pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 MODEL = "fashion_mnist_sample-classifier"
@@ -50,6 +50,7 @@ def test_the_first_night_makes_a_champion(
     # Another test may have shown before that this worker computes correctly.
     assert not any(step["skipped"] for step in first_report["steps"][1:])
     assert first_report["decision"]["promoted"]
+    assert first_report["decision"]["new"]
     assert first_report["model"] == {
         "name": MODEL,
         "version": 1,
@@ -95,6 +96,15 @@ def test_the_mlflow_run_is_complete(
     assert run.data.metrics["test_accuracy"] == first_report["metrics"]["test_accuracy"]
 
 
+def test_the_worker_serves_the_queue_of_runs_that_train(
+    first_report: dict[str, Any], servers: Installation
+) -> None:
+    """Runs of other tests show that it serves the other queue as well."""
+    assert get(servers, f"/flow_runs/{first_report['flow_run']}")["work_queue_name"] == "gpu"
+    for name in ("data", "self_check", "rollback", "registry"):
+        assert get(servers, f"/deployments/name/{name}/{name}")["work_queue_name"] == "cpu"
+
+
 def test_the_report_is_an_artifact_in_prefect(
     first_report: dict[str, Any], servers: Installation
 ) -> None:
@@ -116,6 +126,7 @@ def test_an_unchanged_night_skips_everything(
     assert all(step["skipped"] for step in report["steps"]), report["steps"]
     assert report["metrics"] == first_report["metrics"]
     assert report["model"] == first_report["model"]
+    assert not report["decision"]["new"]
     assert report["flow_run"] != first_report["flow_run"]
     assert printed.count("skipped:") == len(STEPS)
 
@@ -194,6 +205,8 @@ def test_the_form_has_ranges_choices_and_help(servers: Installation) -> None:
     assert training["epochs"]["minimum"] == 1
     assert all(field["description"] for field in training.values())
     assert deployment["parameters"]["training"]["epochs"] == 20
+    assert training["epochs"]["default"] == 20
+    assert deployment["tags"] == ["nightforge", "retraining"]
 
 
 def test_the_server_refuses_a_bad_value(servers: Installation) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from tests.flows.conftest import ROOT, Installation
-from tests.flows.prefect_api import post
+from tests.installation import ROOT, Installation
+from tests.prefect_api import post
 
 pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 MODEL = "linear-regressor"

@@ -20,14 +20,14 @@ from PIL import Image
 
 from components.datasets.base import Split
 from components.datasets.prepared import PreparedDataset, load_prepared
-from components.jobs.context import JobContext
+from components.jobs.context import JobContext, shape_tag
 from components.jobs.evaluate import CANDIDATE_REPORT
 from components.jobs.references import resolve
 from components.models.deployable import Deployable
 from components.models.lenet import lenet
 from components.settings import Settings
 from components.tracking.base import DatasetInput, ModelVersion, RunSpec
-from tests.flows.conftest import HOST, QUICK, Installation
+from tests.installation import HOST, QUICK, Installation
 
 pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 MODEL = "fashion_mnist_sample-classifier"
@@ -164,7 +164,7 @@ def other_model(context: JobContext, evaluated: object, seed: int) -> ModelVersi
     context.tracker.log_text(run.run_id, CANDIDATE_REPORT, json.dumps(evaluated))
     model = Deployable(lenet((1, 28, 28), 10), (0.3,), (0.3,)).eval()
     context.tracker.log_model(run.run_id, model, np.zeros((2, 1, 28, 28), np.float32))
-    return context.registry.register(FOLLOWED, run.run_id, {})
+    return context.registry.register(FOLLOWED, run.run_id, shape_tag((1, 28, 28)))
 
 
 def spoil(servers: Installation, context: JobContext, version: ModelVersion) -> None:

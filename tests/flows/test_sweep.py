@@ -19,8 +19,8 @@ from mlflow.tracking import MlflowClient
 from components.tracking.base import STUDY_PAGE, SWEEPS_EXPERIMENT, TRIAL_LOG, Tag
 from components.tuning.log import read_log
 from components.tuning.trial import EpochDone
-from tests.flows.conftest import ROOT, Installation
-from tests.flows.prefect_api import get, post
+from tests.installation import ROOT, Installation
+from tests.prefect_api import get, post
 
 pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 BASE = ["dataset=fashion_mnist_sample", "model=softmax", "resources.max_resource=4"]

@@ -11,8 +11,8 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from components.tracking.base import Tag
-from tests.flows.conftest import Installation
-from tests.flows.prefect_api import finished, get, post
+from tests.installation import Installation
+from tests.prefect_api import finished, get, post
 
 pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 SMALL = {"epochs": 2, "batch_size": 16}

@@ -22,17 +22,14 @@ def main(folder: Path) -> None:
     """Train nothing: twenty models of known skill, one registered model, twenty threads."""
     connected = job_context(Settings.from_environment(os.environ))  # before prefect is imported
     from matplotlib.figure import Figure
-    from prefect.client.orchestration import get_client
     from toy_night import MODEL, PARAMS, alias, night, toy_context, toy_data, trained
 
     from components.tracking import figures
     from components.tracking.base import CHAMPION, TrackedRun
-    from flows.limits import one_promotion_at_a_time, promotion_limit
+    from flows.limits import one_promotion_at_a_time
 
     for name in ("confusion_figure", "worst_mistakes", "reliability_diagram"):
         setattr(figures, name, lambda *_: Figure())
-    with get_client(sync_client=True) as client:
-        client.upsert_global_concurrency_limit_by_name(promotion_limit(MODEL), 1)
     params = folder / "params.yaml"
     params.write_text(PARAMS, encoding="utf-8")
     settings = connected.settings.model_copy(update={"params_file": params})
@@ -42,7 +39,7 @@ def main(folder: Path) -> None:
     order: list[float] = []
 
     def promote(skill: float, run: TrackedRun) -> None:
-        with one_promotion_at_a_time(MODEL):
+        with one_promotion_at_a_time(context.settings, MODEL):
             night(context, run, data)
             order.append(skill)
 

@@ -43,6 +43,12 @@ BAD = {
         {"profiles": {"demo": {"training": {"lr": -1}}}},
         "params.yaml with profile demo: training.lr",
     ),
+    "event": (
+        {"notifications": {"slack-webhook/team": ["sucess"]}},
+        "params.yaml: notifications.slack-webhook/team.0",
+    ),
+    "no event": ({"notifications": {"slack-webhook/team": []}}, "params.yaml: notifications"),
+    "block": ({"notifications": {"slack": ["failure"]}}, "params.yaml: notifications"),
     "section": ({"promotoin": {}}, "section in"),
 }
 

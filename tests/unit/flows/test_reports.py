@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 
 import pytest
+from rich.console import Console
 
-from flows.follow import summary_rows
+from flows.follow import print_summary, summary_rows
 from flows.reports import Reporting, RunReport, StepReport, markdown
 
 
@@ -53,6 +55,19 @@ def test_people_see_which_step_did_not_finish() -> None:
     report = RunReport(flow="nightly", flow_run="1", state="Failed", error="a | b", steps=[step])
     assert "| train | 3.1 | did not finish |" in markdown(report)
     assert ("step train", "   3.1 s  did not finish") in summary_rows(report)
+
+
+def test_the_links_stand_under_the_headline_before_all_that_is_long() -> None:
+    links, pictures = {"MLflow run": "http://m/1"}, {"learning curves": "http://m/2"}
+    report = RunReport(flow="nightly", flow_run="1", links=links, pictures=pictures)
+    headline, under = markdown(report).split("\n\n")[:2]
+    assert (headline, under) == ("# nightly: Running", "[MLflow run](http://m/1)")
+
+
+def test_a_warning_is_printed_as_it_is() -> None:
+    console = Console(record=True, width=200, file=io.StringIO())
+    print_summary(RunReport(flow="f", flow_run="1", warnings=["ConnectError ([Errno 1])"]), console)
+    assert "! ConnectError ([Errno 1])" in console.export_text()
 
 
 def test_a_report_of_an_older_version_can_be_read() -> None:

@@ -22,7 +22,7 @@ from components.jobs.references import Reference, parse
 from components.jobs.serve import PATIENCE, Follower, Served, serve
 from components.jobs.serve_app import VERSION_HEADER, Application
 from components.settings import Settings
-from components.tracking.base import ModelVersion
+from components.tracking.base import ModelVersion, Tag
 from components.tracking.memory import MemoryTracker
 
 MODEL = "toy-classifier"
@@ -92,7 +92,8 @@ def world(context: JobContext) -> World:
     """Three versions; the first is the champion."""
     for number in range(3):
         run = trained(context, 0.9, f"run {number}")
-        context.registry.register(MODEL, run.run_id, {})
+        tags = {str(Tag.INPUT_SHAPE): run.tags[Tag.INPUT_SHAPE]}
+        context.registry.register(MODEL, run.run_id, tags)
     made = World(Away(context.registry))
     made.champion(1)
     return made

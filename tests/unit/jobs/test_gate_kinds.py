@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +9,8 @@ import pytest
 import torch
 from test_learners import TINY, drawn
 from torch import nn
-from toy_night import toy_context
+from toy_night import sprite_data, toy_context
 
-from components.datasets import DATASETS
-from components.datasets.base import DataConfig, PoolConfig
-from components.datasets.prepared import load
-from components.datasets.sprites import SpritesConfig
 from components.errors import TrackingError
 from components.evaluation.report import ErrorReport, GenerationReport
 from components.jobs.context import JobContext
@@ -25,7 +20,6 @@ from components.jobs.learners import Recipe
 from components.jobs.promote import promote
 from components.jobs.records import read_ledger
 from components.jobs.train import train
-from components.settings import Settings
 from components.tracking.base import (
     CHAMPION,
     TEST_SAMPLES,
@@ -38,7 +32,6 @@ from components.tracking.base import (
 from components.training.classifier import TrainConfig
 from components.training.gan import GanConfig
 from components.training.reporting import SilentReporter
-from components.versioning.stage import run_fetch, run_prepare
 from components.versioning.versions import DatasetVersion
 
 POLICY = "promotion: {default: {distance_ceiling: 1.0e+6, latency_budget_ms: 1000}}\n"
@@ -53,12 +46,7 @@ def context(tmp_path: Path) -> JobContext:
 
 @pytest.fixture(scope="module")
 def sprites(tmp_path_factory: pytest.TempPathFactory) -> DatasetVersion:
-    root = tmp_path_factory.mktemp("sprites")
-    config = DataConfig(SpritesConfig(species=8, per_species=20), PoolConfig(size=16))
-    run_fetch(DATASETS.get("sprites"), config, Settings(home=root), root)
-    run_prepare(DATASETS.get("sprites"), config, root)
-    folder = root / "data" / "prepared" / "sprites"
-    return DatasetVersion("sprites", "e" * 32, "drawn", False, load(folder).card.counts, folder)
+    return sprite_data(tmp_path_factory.mktemp("sprites"), size=16)
 
 
 def night(context: JobContext, run: TrackedRun, data: DatasetVersion):
@@ -174,12 +162,7 @@ def test_a_dcgan_goes_all_the_way_with_its_pictures(context, sprites: DatasetVer
 def test_a_champion_of_another_picture_size_is_still_compared(
     context, sprites: DatasetVersion, tmp_path: Path
 ) -> None:
-    root = tmp_path / "larger"
-    config = DataConfig(SpritesConfig(species=8, per_species=20), PoolConfig(size=32))
-    run_fetch(DATASETS.get("sprites"), config, Settings(home=root), root)
-    run_prepare(DATASETS.get("sprites"), config, root)
-    folder = root / "data" / "prepared" / "sprites"
-    larger = replace(sprites, version="f" * 32, directory=folder)
+    larger = sprite_data(tmp_path / "larger", size=32, version="f" * 32)
     for data in (sprites, larger):
         recipe = Recipe(model="dcgan", gan=GanConfig(epochs=1, batch_size=16), network=TINY)
         run = train(context, data, recipe, SilentReporter()).run

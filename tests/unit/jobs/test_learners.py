@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from toy_night import toy_context
+from toy_night import sprite_data, toy_context
 
 from components.datasets import DATASETS
-from components.datasets.base import DataConfig, PoolConfig, PrepareConfig
+from components.datasets.base import PrepareConfig
 from components.datasets.prepare import prepare
 from components.datasets.prepared import load
-from components.datasets.sprites import SpritesConfig
 from components.errors import ConfigError
 from components.jobs.context import JobContext
 from components.jobs.learners import Recipe, Trainee
@@ -21,13 +20,11 @@ from components.jobs.train import train
 from components.models import MODELS
 from components.models.dcgan import DcganConfig
 from components.models.network import NetworkConfig
-from components.settings import Settings
 from components.tracking.base import LEARNING_CURVES, SAMPLES, RunStatus, Tag
 from components.training.checkpoint import LAST, load_checkpoint
 from components.training.classifier import TrainConfig
 from components.training.gan import GanConfig
 from components.training.reporting import SilentReporter
-from components.versioning.stage import run_fetch, run_prepare
 from components.versioning.versions import DatasetVersion
 
 
@@ -45,12 +42,7 @@ def drawn(name: str, folder: Path) -> DatasetVersion:
 
 @pytest.fixture(scope="module")
 def sprites(tmp_path_factory: pytest.TempPathFactory) -> DatasetVersion:
-    root = tmp_path_factory.mktemp("sprites")
-    config = DataConfig(SpritesConfig(species=8, per_species=10), PoolConfig(size=32))
-    run_fetch(DATASETS.get("sprites"), config, Settings(home=root), root)
-    run_prepare(DATASETS.get("sprites"), config, root)
-    folder = root / "data" / "prepared" / "sprites"
-    return DatasetVersion("sprites", "e" * 32, "drawn", False, load(folder).card.counts, folder)
+    return sprite_data(tmp_path_factory.mktemp("sprites"), size=32, per_species=10)
 
 
 TINY = NetworkConfig(dcgan=DcganConfig(width=4, latent_dim=8))

@@ -40,7 +40,7 @@ def test_one_can_walk_from_a_champion_to_everything(context, data) -> None:
     assert found.links["decision"].endswith("evaluation/decision.json")
     assert found.links["registered by"] == "http://prefect/1"
     card_text = context.registry.descriptions[MODEL, 1]
-    for url in (run.url, shown.url, found.links["decision"]):
+    for url in (run.url, shown.url, found.links["decision"], "http://prefect/1"):
         assert f"]({url})" in card_text
 
 

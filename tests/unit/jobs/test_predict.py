@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 from toy_night import Skilled, trained
 
 from components.datasets.prepared import load_prepared
-from components.errors import ConfigError, CorruptDataError, PromotionError
+from components.errors import ConfigError, CorruptDataError, PromotionError, TrackingError
 from components.jobs.context import JobContext
 from components.jobs.evaluate import CANDIDATE_REPORT
 from components.jobs.predict import (
@@ -52,7 +53,8 @@ def version(
 def registered(context: JobContext, data: DatasetVersion, report: object) -> ModelVersion:
     run = trained(context, 1.01, "perfect")
     context.tracker.log_text(run.run_id, CANDIDATE_REPORT, report.model_dump_json())
-    tags = {str(Tag.DATASET_VERSION): data.version}
+    shape = run.tags[Tag.INPUT_SHAPE]
+    tags = {str(Tag.DATASET_VERSION): data.version, str(Tag.INPUT_SHAPE): shape}
     return context.registry.register(MODEL, run.run_id, tags)
 
 
@@ -150,6 +152,13 @@ def test_only_classifiers_predict(context: JobContext) -> None:
     other = ModelVersion("sprites-generator", 1, "run1", "memory://", {})
     with pytest.raises(PromotionError, match="not a classifier"):
         contract_of(context, other)
+
+
+def test_a_version_that_does_not_state_its_input_is_refused(
+    context: JobContext, version: ModelVersion
+) -> None:
+    with pytest.raises(TrackingError, match=f"tag {Tag.INPUT_SHAPE} of model {MODEL} version 1"):
+        contract_of(context, replace(version, tags={}))
 
 
 def test_a_model_with_other_classes_than_its_report_is_refused(

@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from components.datasets.base import Arrays, HoldOutConfig, RawImages
+from components.datasets import DATASETS
+from components.datasets.base import Arrays, DataConfig, HoldOutConfig, PoolConfig, RawImages
 from components.datasets.fashion_mnist import CLASS_NAMES
 from components.datasets.fashion_mnist_sample import SPEC
 from components.datasets.prepare import prepare
 from components.datasets.prepared import load_prepared
+from components.datasets.sprites import SpritesConfig
 from components.jobs.context import JobContext
 from components.jobs.evaluate import evaluate
 from components.jobs.gate import GateOutcome, gate, register
@@ -24,6 +26,7 @@ from components.jobs.records import DecisionState, stored_decision
 from components.settings import Settings
 from components.tracking.base import DatasetInput, ModelVersion, RunSpec, RunStatus, Tag, TrackedRun
 from components.tracking.memory import MemoryRegistry, MemoryTracker
+from components.versioning.stage import run_fetch, run_prepare
 from components.versioning.versions import DatasetVersion
 
 NAME, CLASSES, TEST = "toy", 10, 500
@@ -56,6 +59,18 @@ def toy_data(folder: Path, version: str = "a" * 32) -> DatasetVersion:
     prepare(spec, HoldOutConfig(), folder, folder)
     counts = {split: len(a.labels) for split, a in load_prepared(folder).splits.items()}
     return DatasetVersion(NAME, version, "nowhere", True, counts, folder)
+
+
+def sprite_data(
+    root: Path, *, size: int, per_species: int = 20, version: str = "e" * 32
+) -> DatasetVersion:
+    """Sprites of eight species, `size` pixels wide, fetched and prepared below `root`."""
+    spec, name = DATASETS.get("sprites"), "sprites"
+    config = DataConfig(SpritesConfig(species=8, per_species=per_species), PoolConfig(size=size))
+    run_fetch(spec, config, Settings(home=root), root)
+    run_prepare(spec, config, root)
+    folder = root / "data" / "prepared" / name
+    return DatasetVersion(name, version, "drawn", False, load_prepared(folder).card.counts, folder)
 
 
 class Skilled(nn.Module):

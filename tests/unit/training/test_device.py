@@ -15,8 +15,12 @@ def test_the_device_is_cuda_where_there_is_one(monkeypatch: pytest.MonkeyPatch) 
         assert pick_device().type == kind
 
 
-def test_the_cpu_is_described_with_its_threads() -> None:
-    assert describe_device(torch.device("cpu")) == f"cpu, {torch.get_num_threads()} threads"
+@pytest.mark.parametrize(("threads", "words"), [(1, "cpu, 1 thread"), (2, "cpu, 2 threads")])
+def test_the_cpu_is_described_with_its_threads(
+    threads: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert describe_device(torch.device("cpu")) == words
 
 
 def test_waiting_for_the_cpu_is_nothing() -> None:

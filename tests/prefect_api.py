@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from tests.flows.conftest import Installation
+from tests.installation import Installation
 
 
 def call(servers: Installation, method: str, path: str, body: object = None) -> Any:

@@ -1,0 +1,58 @@
+"""Whether the process of a flow run is gone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from flows.lives import Life, life_of, living
+
+SAY = """
+import sys
+from pathlib import Path
+from flows.lives import living
+with living(Path(sys.argv[1]), "run"):
+    print("alive", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_process_says_what_it_works_on_until_it_ends(tmp_path: Path) -> None:
+    with living(tmp_path, "run"):
+        life = life_of(tmp_path, "run")
+        assert life is not None
+        assert (life.pid, life.over) == (os.getpid(), False)
+    assert life_of(tmp_path, "run") is None
+
+
+def test_a_killed_process_is_gone_and_so_is_one_whose_number_another_has(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SAY, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "alive\n"
+        life = life_of(tmp_path, "run")
+        assert life is not None
+        assert life.over is False
+        assert life.model_copy(update={"created": life.created - 1}).over is True
+        process.kill()
+        while life.over is False:  # until the kernel has noticed
+            pass
+        assert life.over is True  # though it was not waited for
+    assert life.over is True
+
+
+def test_nobody_knows_of_processes_on_other_machines() -> None:
+    assert Life(host="elsewhere", pid=os.getpid(), created=0).over is None
+
+
+def test_an_older_attempt_leaves_the_word_of_a_newer_one(tmp_path: Path) -> None:
+    newer = Life(host="elsewhere", pid=1, created=1.0)
+    with living(tmp_path, "run"):
+        (tmp_path / "run.json").write_text(newer.model_dump_json(), encoding="utf-8")
+    assert life_of(tmp_path, "run") == newer
