@@ -61,10 +61,13 @@ def _cleaning(settings: Settings, limit: datetime) -> Cleaning:
     from components.tracking.mlflow_storage import MlflowStorage
     from flows.flow_history import PrefectHistory
     from flows.limits import one_promotion_at_a_time
+    from flows.reconciler import reconcile_config, restarted_since
 
-    storage = MlflowStorage(str(context.settings.mlflow_uri), f"sqlite:///{settings.mlflow_store}")
     services = Services(
-        context, storage, PrefectHistory(), partial(one_promotion_at_a_time, settings)
+        context,
+        MlflowStorage(str(context.settings.mlflow_uri), f"sqlite:///{settings.mlflow_store}"),
+        PrefectHistory(restarted_since(settings, reconcile_config(settings))),
+        partial(one_promotion_at_a_time, settings),
     )
     return Cleaning(services, limit)
 

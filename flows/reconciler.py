@@ -42,6 +42,8 @@ from flows.reports import RunReport
 
 OPEN_STATES = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 RECONCILE = "reconcile"  # runs of this name are not started again: the next look does the same
+STOPPED = "the servers were stopped while it ran"  # by a person: it is not started again
+LOST = "its process was gone when the servers were started"
 GIVEN_UP = "given-up"  # tag of a run that was started again too often
 WORKER_SECONDS = 8  # a worker that lives has told Prefect of a dead process by then
 CANCEL_SECONDS = 30  # a worker that lives has ended a cancelled run's process by then
@@ -118,13 +120,12 @@ class Reconciler:
         return self._runs(FlowRunFilter(state=_in_states(OPEN_STATES)))
 
     def _crashed(self) -> list[FlowRun]:
-        since = datetime.now(UTC) - timedelta(hours=self._config.restart_hours)
-        since = max(since, up_since(self._settings) or since)
+        since = restarted_since(self._settings, self._config)
         chosen = FlowRunFilter(
             state=_in_states([StateType.CRASHED]), end_time=FlowRunFilterEndTime(after_=since)
         )
         runs = self._runs(chosen)
-        return [run for run in runs if GIVEN_UP not in run.tags and run.name != RECONCILE]
+        return [run for run in runs if comes_back(run)]
 
     def _runs(self, chosen: FlowRunFilter) -> list[FlowRun]:
         ours = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
@@ -141,7 +142,7 @@ class Reconciler:
         reason = self._over(run, started)
         if reason is None or run.state is None:
             return
-        cancelled = run.state.type is StateType.CANCELLING
+        cancelled = run.state.type is StateType.CANCELLING or reason == STOPPED
         state: State = Cancelled(message=reason) if cancelled else Crashed(message=reason)
         forget(self._settings.lives, str(run.id))
         self._client.set_flow_run_state(run.id, state, force=True)
@@ -153,7 +154,8 @@ class Reconciler:
             return None
         since = run.state.timestamp
         if started and since < started:
-            return "its process was gone when the servers were started"
+            up = up_since(self._settings)
+            return STOPPED if up and up >= started else LOST
         life = life_of(self._settings.lives, str(run.id))
         if life is not None and life.over is not None:
             if life.over:
@@ -242,6 +244,17 @@ def reconcile_now(context: JobContext, started: datetime | None = None) -> list[
     with get_client(sync_client=True) as client:
         config = reconcile_config(context.settings)
         return Reconciler(context.settings, config, client, context.tracker).reconcile(started)
+
+
+def comes_back(run: FlowRun) -> bool:
+    """Whether a run that crashed of late is started again."""
+    return GIVEN_UP not in run.tags and run.name != RECONCILE
+
+
+def restarted_since(settings: Settings, config: ReconcileConfig) -> datetime:
+    """Runs that crashed since then may come back."""
+    since = datetime.now(UTC) - timedelta(hours=config.restart_hours)
+    return max(since, up_since(settings) or since)
 
 
 def up_since(settings: Settings) -> datetime | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from components.fencing import Fence, fence_of
 from components.jobs.context import FlowRunRef
-from components.jobs.locks import exclusive
+from components.jobs.locks import try_lock
 
 POLL_SECONDS = 0.2
 
@@ -31,7 +31,7 @@ def only_attempt(folder: Path, flow_run: FlowRunRef | None) -> Iterator[Fence]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = folder.with_name(folder.name + ".lock")
     while True:
-        with exclusive(lock, wait=False) as mine:
+        with try_lock(lock) as mine:
             if mine:
                 lock.write_text(f"{flow_run.id} {flow_run.attempt}" if flow_run else "")
                 yield Fence.take(fence_of(folder))

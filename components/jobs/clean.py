@@ -11,11 +11,11 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from components.errors import ConfigError, ServiceError
-from components.jobs.locks import exclusive
+from components.jobs.locks import try_lock
 from components.jobs.removal import REMOVING, Removal, Services, data_keys
 from components.jobs.retention import Kind
 from components.versioning.disused import freed_by, last_used, remove
@@ -23,6 +23,8 @@ from components.versioning.disused import freed_by, last_used, remove
 AGE = re.compile(r"(?P<number>\d{1,6})(?P<unit>[hdw])", re.ASCII)
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 DATA_FILES, OTHER_FILES = "files of datasets", "logs, unfinished files"
+# A process that was taken for dead, and wakes up after so long, may find its number given again.
+FENCES, FENCE_AGE = "checkpoints/*.fence", timedelta(days=30)
 SELF_CHECKS = "self_checks/*.json"  # the newest says that this worker passed
 LEFT_BEHIND = ("logs/*.log.*", "reports/.*.tmp", "checkpoints/*.tmp")
 BUSY_SECONDS = 10.0
@@ -95,7 +97,7 @@ class Cleaning:
             TrackingError: If the tracking server does not answer.
         """
         home = self.services.context.settings.ensure_home()
-        with exclusive(home / "clean.lock", wait=False) as mine:
+        with try_lock(home / "clean.lock") as mine:
             if not mine:
                 raise ServiceError(
                     f"cleaning of {home}",
@@ -131,8 +133,11 @@ def left_behind(home: Path, cutoff: datetime) -> list[Path]:
     """Files of the state directory that nobody will look at again."""
     found = [path for pattern in LEFT_BEHIND for path in sorted(home.glob(pattern))]
     found += sorted(home.glob(SELF_CHECKS), key=last_used)[:-1]
+    found = [path for path in found if last_used(path) < cutoff]
+    fences = min(cutoff, datetime.now(UTC) - FENCE_AGE)
+    found += [path for path in sorted(home.glob(FENCES)) if last_used(path) < fences]
     killed = sorted((home / REMOVING).glob("*"))  # what another removal was about to finish
-    return [*killed, *(path for path in found if last_used(path) < cutoff)]
+    return [*killed, *found]
 
 
 def compact(database: Path) -> int:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ STUDY_LOG, STUDY_IDENTITY = "trials.jsonl", "id"
 LATEST_REPORT = "latest.json"
 PRINT = re.compile(r"[0-9a-f]{32}")
 RUN_PAGE = re.compile(r"/runs/([0-9a-f]{32})")
+RUN_FILE = re.compile(r"run_uuid=([0-9a-f]{32})")
 
 
 def take_stock(
@@ -60,8 +62,19 @@ def take_stock(
         studies=list(_studies(settings)),
         checkpoints=list(_checkpoints(settings)),
         reports=list(_reports(settings)),
-        flow_runs=flow_runs,
+        flow_runs=stored_flow_runs(context, flow_runs),
     )
+
+
+def stored_flow_runs(context: JobContext, flow_runs: list[StoredFlowRun]) -> list[StoredFlowRun]:
+    """Flow runs with the datasets, too, that stand in for theirs when a source is away."""
+    datasets = context.workspace.datasets()
+    stand_ins = {name: datasets.spec(name).fallback for name in datasets}
+
+    def more(names: frozenset[str]) -> frozenset[str]:
+        return names | {other for name in names if (other := stand_ins.get(name))}
+
+    return [replace(run, datasets=more(run.datasets)) for run in flow_runs]
 
 
 def stored_models(registry: ModelRegistry) -> dict[str, StoredModel]:
@@ -129,15 +142,15 @@ def _reports(settings: Settings) -> Iterator[StoredReport]:
 
 def _report(path: Path, *, newest: bool) -> StoredReport:
     tree = _read(path)
-    parts = [tree, *tree.get("also", [])]  # of each model of the night
+    parts = [tree, *tree.get("also", [])]  # one for each model of a night
+    links = json.dumps([[part.get("links"), part.get("pictures")] for part in parts])
     models = [part["model"] for part in parts if part.get("model")]
     data = [part["dataset"] for part in parts if part.get("dataset")]
-    links = json.dumps([[part.get("links"), part.get("pictures")] for part in parts])
     return StoredReport(
         flow_run=path.stem,
         touched=datetime.fromtimestamp(path.stat().st_mtime, UTC),
         newest=newest,
-        runs=frozenset([*RUN_PAGE.findall(links), *re.findall(r"run_uuid=(\w+)", links)]),
+        runs=frozenset([*RUN_PAGE.findall(links), *RUN_FILE.findall(links)]),
         versions=frozenset((model["name"], model["version"]) for model in models),
         data=frozenset((one["name"], one["version"]) for one in data),
     )

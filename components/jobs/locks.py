@@ -1,4 +1,4 @@
-"""Locks by files that may be removed by whoever holds them."""
+"""Locks by files, for who does not want to wait and may remove the file while holding it."""
 
 from __future__ import annotations
 
@@ -10,30 +10,19 @@ from pathlib import Path
 
 
 @contextmanager
-def exclusive(path: Path, *, wait: bool = True) -> Iterator[bool]:
+def try_lock(path: Path) -> Iterator[bool]:
     """Hold a lock file, which is made if need be; the value says whether it is held.
 
-    The file that was locked may have been removed by its last holder in the meantime; then the
-    lock is that of the file that lies there now.
+    Whoever waits for it meanwhile must see afterwards whether it still stands there.
 
     Args:
         path: In a folder that exists.
-        wait: Until nobody else holds it; otherwise the value may be False.
     """
-    how = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
-    while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            try:
-                fcntl.flock(file, how)
-            except BlockingIOError:
-                yield False
-                return
-            if _is_at(file, path):
-                yield True
-                return
-        finally:
-            os.close(file)
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        yield _locked(file) and _stands(file, path)
+    finally:
+        os.close(file)
 
 
 def held(path: Path) -> bool:
@@ -43,15 +32,21 @@ def held(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not _locked(file)
     finally:
         os.close(file)
-    return False
 
 
-def _is_at(file: int, path: Path) -> bool:
+def _locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _stands(file: int, path: Path) -> bool:
+    """Whether the file was not removed, or replaced, before it was locked."""
     try:
         return os.path.samestat(os.fstat(file), path.stat())
     except FileNotFoundError:

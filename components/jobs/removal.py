@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
-from components.fencing import fence_of
+from components.fencing import Fence, fence_of
 from components.jobs.context import JobContext
 from components.jobs.inventory import (
     STUDY_LOG,
     pushed_versions,
     stored_data,
+    stored_flow_runs,
     stored_models,
     take_stock,
 )
-from components.jobs.locks import exclusive
+from components.jobs.locks import try_lock
 from components.jobs.retention import (
     Kind,
     Plan,
@@ -61,7 +62,7 @@ class Services:
     context: JobContext
     storage: RunStorage
     history: FlowHistory
-    one_at_a_time: Callable[[str], AbstractContextManager[object]]
+    one_at_a_time: Callable[[str], AbstractContextManager[Fence]]
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class Removal:
         context = self.services.context
         fresh = replace(
             self.inventory,
-            flow_runs=self.services.history.flow_runs(),
+            flow_runs=stored_flow_runs(context, self.services.history.flow_runs()),
             models=stored_models(context.registry),
             data=list(stored_data(context, self.pushed)),
         )
@@ -161,7 +162,7 @@ class Removal:
             [folder] = self._places(Kind.STUDY, key)
             if not folder.exists():
                 continue
-            with exclusive(folder / STUDY_LOG, wait=False) as free:
+            with try_lock(folder / STUDY_LOG) as free:
                 if free and self._untouched(Kind.STUDY, key, folder):
                     self._move_away(folder)
                     gone.append(key)
@@ -171,7 +172,7 @@ class Removal:
         gone = []
         for key in keys:
             folder, lock, fence = self._places(Kind.CHECKPOINT, key)
-            with exclusive(lock, wait=False) as free:
+            with try_lock(lock) as free:
                 if free and self._untouched(Kind.CHECKPOINT, key, folder):
                     self._move_away(folder)
                     fence.unlink(missing_ok=True)
@@ -198,8 +199,9 @@ class Removal:
             mine = {version_key(name, one.version): one.version for one in model.versions}
             if not mine.keys() & set(keys):
                 continue
-            with self.services.one_at_a_time(name):
+            with self.services.one_at_a_time(name) as turn:
                 for key in self._again(Kind.VERSION, mine.keys() & set(keys)):
+                    turn.check()
                     registry.remove_version(name, mine[key])
                     gone.append(key)
         return gone

@@ -129,7 +129,7 @@ class _Usage:
     def of(self, dataset: str | None) -> str | None:
         """Why what belongs to a dataset, or to an unknown one, is in use; None if it is not."""
         for run in self._busy:
-            if run.dataset is None or dataset is None or run.dataset == dataset:
+            if not run.datasets or dataset is None or dataset in run.datasets:
                 return f"in use by the flow run {run.name}"
         return None
 

@@ -74,7 +74,7 @@ class StoredFlowRun:
     Attributes:
         final: Whether it is over.
         started: When it began to run; None if it did not yet.
-        dataset: The one it works on; None if it does not say.
+        datasets: Those it works on; none if it does not say.
     """
 
     id: str
@@ -82,7 +82,7 @@ class StoredFlowRun:
     final: bool
     started: datetime | None
     touched: datetime
-    dataset: str | None
+    datasets: frozenset[str]
 
     @property
     def under_way(self) -> bool:

@@ -10,8 +10,8 @@ from mlflow.entities import ViewType
 from mlflow.tracking import MlflowClient
 
 from components.datasets.sprites import SpritesConfig, write_zip
-from tests.flows.conftest import Installation
-from tests.flows.prefect_api import post
+from tests.installation import Installation
+from tests.prefect_api import post
 
 pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 NAME, MODEL = "shop", "shop-classifier"

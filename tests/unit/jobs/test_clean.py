@@ -12,10 +12,11 @@ import pytest
 from matplotlib.figure import Figure
 from toy_night import MODEL, Fuse, Fused, Interrupted, alias, fused, night, toy_context, trained
 
-from components.errors import ConfigError, ServiceError
+from components.errors import ConfigError, ServiceError, SupersededError
+from components.fencing import Fence
 from components.jobs.clean import Cleaning, Line, left_behind, parse_age
 from components.jobs.context import JobContext
-from components.jobs.locks import exclusive
+from components.jobs.locks import try_lock
 from components.jobs.removal import Removal, Services
 from components.jobs.retention import Kind
 from components.jobs.rollback import rollback
@@ -44,7 +45,7 @@ class History:
 
 
 def flow_run(id_: str, *, final: bool = True) -> StoredFlowRun:
-    return StoredFlowRun(id_, id_, final, NOW - 2 * HOUR, NOW - 2 * HOUR, "toy")
+    return StoredFlowRun(id_, id_, final, NOW - 2 * HOUR, NOW - 2 * HOUR, frozenset({"toy"}))
 
 
 def touch(path: Path, when: datetime) -> None:
@@ -82,7 +83,8 @@ def cleaning(context: JobContext, history: History, limit: datetime | None = Non
     tracker = getattr(context.tracker, "_inner", context.tracker)
     assert isinstance(tracker, MemoryTracker)
     storage = MemoryStorage(tracker)
-    services = Services(context, storage, history, lambda name: nullcontext())
+    turn = Fence.take(context.settings.home / "turn")
+    services = Services(context, storage, history, lambda name: nullcontext(turn))
     return Cleaning(services, limit or datetime.now(UTC))
 
 
@@ -179,7 +181,8 @@ def test_a_version_that_somebody_went_back_to_meanwhile_stays(tmp_path: Path, da
     @contextmanager
     def waiting(name: str):
         rollback(context, name, "meanwhile", 1)
-        yield
+        with services.one_at_a_time(name) as turn:
+            yield turn
 
     removal = Removal.begin(replace(services, one_at_a_time=waiting), datetime.now(UTC))
     keys = removal.plan.removed(Kind.VERSION)
@@ -188,10 +191,27 @@ def test_a_version_that_somebody_went_back_to_meanwhile_stays(tmp_path: Path, da
     assert alias(context, CHAMPION) == 1
 
 
+def test_a_process_whose_turn_was_given_to_another_removes_no_version(tmp_path, data) -> None:
+    context, history = world(tmp_path, data)
+    services = cleaning(context, history).services
+
+    @contextmanager
+    def paused(name: str):
+        with services.one_at_a_time(name) as turn:
+            Fence.take(turn.path)
+            yield turn
+
+    removal = Removal.begin(replace(services, one_at_a_time=paused), datetime.now(UTC))
+    before = left(context, history)["versions"]
+    with pytest.raises(SupersededError):
+        removal.remove(Kind.VERSION, removal.plan.removed(Kind.VERSION))
+    assert left(context, history)["versions"] == before
+
+
 def test_a_checkpoint_in_use_stays(tmp_path: Path, data) -> None:
     context, history = world(tmp_path, data)
     removal = Removal.begin(cleaning(context, history).services, datetime.now(UTC))
-    with exclusive(tmp_path / "checkpoints" / f"{OLD_PRINT}.lock"):
+    with try_lock(tmp_path / "checkpoints" / f"{OLD_PRINT}.lock"):
         assert removal.remove(Kind.CHECKPOINT, [OLD_PRINT]) == []
     file(tmp_path / "checkpoints" / OLD_PRINT / "last.pt", datetime.now(UTC) + HOUR)
     assert removal.remove(Kind.CHECKPOINT, [OLD_PRINT]) == []
@@ -200,7 +220,7 @@ def test_a_checkpoint_in_use_stays(tmp_path: Path, data) -> None:
 
 def test_two_at_a_time_are_refused(tmp_path: Path, data) -> None:
     context, history = world(tmp_path, data)
-    with exclusive(tmp_path / "clean.lock"), pytest.raises(ServiceError, match="one at a time"):
+    with try_lock(tmp_path / "clean.lock"), pytest.raises(ServiceError, match="one at a time"):
         list(cleaning(context, history).clean())
 
 

@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-import threading
+import os
 from pathlib import Path
 
-from components.jobs.locks import exclusive, held
+import pytest
 
-
-def somebody_waits_for(lock: Path) -> bool:
-    node = f":{lock.stat().st_ino} "
-    lines = Path("/proc/locks").read_text("utf-8").splitlines()
-    return any("->" in line and node in line for line in lines)
+from components.jobs.attempts import only_attempt
+from components.jobs.locks import held, try_lock
 
 
 def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
     lock = tmp_path / "a.lock"
     assert not held(lock)
-    with exclusive(lock) as mine, exclusive(lock, wait=False) as other:
+    with try_lock(lock) as mine, try_lock(lock) as other:
         assert (mine, other) == (True, False)
         assert held(lock)
     assert not held(lock)
 
 
-def test_who_waited_for_a_removed_lock_holds_the_one_that_is_there_now(tmp_path: Path) -> None:
-    lock, has_it, may_end = tmp_path / "a.lock", threading.Event(), threading.Event()
+def test_the_lock_of_a_training_is_seen_and_not_taken(tmp_path: Path) -> None:
+    folder = tmp_path / "print"
+    with only_attempt(folder, None):
+        assert held(tmp_path / "print.lock")
+        with try_lock(tmp_path / "print.lock") as mine:
+            assert not mine
 
-    def wait() -> None:
-        with exclusive(lock):
-            has_it.set()
-            may_end.wait(60)
 
-    waiting = threading.Thread(target=wait)
-    with exclusive(lock):
-        waiting.start()
-        while not somebody_waits_for(lock):
-            pass  # pytest's time limit ends it
-        lock.unlink()
-    assert has_it.wait(60)
-    assert held(lock)
-    may_end.set()
-    waiting.join()
+def test_a_lock_that_was_removed_just_before_is_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, opened = tmp_path / "a.lock", os.open
+
+    def removed_at_once(path: Path, *how: int) -> int:
+        file = opened(path, *how)
+        path.unlink()
+        return file
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", removed_at_once)
+        with try_lock(lock) as mine:
+            assert not mine

@@ -182,7 +182,8 @@ def test_a_checkpoint_that_a_night_can_go_on_from_keeps_its_run() -> None:
 def test_what_a_report_within_the_limit_shows_stays() -> None:
     """An unchanged night touches neither run nor version: its report says that they are in use."""
     inventory = registered([version(1), version(2)])
-    report = StoredReport("f", YOUNG, False, frozenset({"r1"}), frozenset({(NAME, 1)}), DATA)
+    shown = frozenset({(NAME, 1)})
+    report = StoredReport("f", YOUNG, False, frozenset({"r1"}), shown, frozenset())
     assert removed(replace(inventory, reports=[report]), Kind.VERSION) == {f"{NAME}:2"}
     newest = replace(report, touched=OLD, newest=True)
     assert removed(replace(inventory, reports=[newest]), Kind.VERSION) == {f"{NAME}:2"}
@@ -233,7 +234,8 @@ def flow(
     final: bool = True,
     begun: bool = True,
 ) -> StoredFlowRun:
-    return StoredFlowRun(id_, id_, final, touched if begun else None, touched, dataset)
+    datasets = frozenset([dataset] if dataset else [])
+    return StoredFlowRun(id_, id_, final, touched if begun else None, touched, datasets)
 
 
 def test_nothing_of_a_dataset_that_a_flow_run_works_on_goes() -> None:
@@ -290,8 +292,8 @@ def references(inventory: Inventory) -> Iterator[tuple[Ref, Ref]]:
         yield me, Ref(Kind.FLOW_RUN, report.flow_run)
         for shown in report.runs:
             yield me, Ref(Kind.RUN, shown)
-        for shown_version in report.versions:
-            yield me, Ref(Kind.VERSION, version_key(*shown_version))
+        for one in report.versions:
+            yield me, Ref(Kind.VERSION, version_key(*one))
 
 
 NUMBERS = st.integers(1, 6)
@@ -314,8 +316,9 @@ def installations(draw: st.DrawFn) -> Inventory:
         return version(number, *alias, **record)
 
     def report(number: int) -> StoredReport:
-        shown, version = frozenset({f"r{draw(NUMBERS)}"}), (NAME, draw(NUMBERS))
-        return StoredReport(f"f{number}", draw(TIMES), False, shown, frozenset({version}), DATA)
+        shown = frozenset({f"r{draw(NUMBERS)}"})
+        versions = frozenset({(NAME, draw(NUMBERS))})
+        return StoredReport(f"f{number}", draw(TIMES), False, shown, versions, frozenset())
 
     some = draw(st.sets(NUMBERS))
     moves = [move(draw(NUMBERS), draw(NUMBERS), draw(TIMES)) for _ in draw(st.sets(NUMBERS))]
