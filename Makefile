@@ -51,7 +51,7 @@ test-fast: setup ## the quick tests, without servers
 KILLS ?= 20
 
 test-chaos: setup ## nights and a sweep under twenty kills each
-	@$(BIN)/python -m pytest tests/chaos tests/integration/test_sweep_kills.py --kills $(KILLS)
+	@$(BIN)/python -m pytest tests/chaos --kills $(KILLS)
 
 pictures: setup ## the browser test alone; takes two of the README's pictures anew
 	@$(BIN)/python -m pytest tests/browser --pictures

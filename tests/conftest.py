@@ -16,7 +16,7 @@ MLFLOW_IMPORT = "ignore:.*Any type hint is inferred as AnyType:UserWarning"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", default=2, type=int, help="How often something is killed.")
+    parser.addoption("--kills", default=5, type=int, help="How many kills (tests/chaos).")
     parser.addoption("--pictures", action="store_true", help="Take the README's pictures anew.")
 
 

@@ -1,4 +1,4 @@
-"""Nights under kills keep every promise; `--kills 20` for as many as the benchmark."""
+"""Nights under kills keep every promise; five kills by default, one of each kind of process."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from components.tracking.memory import MemoryTracker
 from components.training.classifier import TrainConfig
 from components.tuning.backend import SimulatedBackend
 from components.tuning.trial import TrialStatus
-from tests.integration import killable_sweep
+from tests.chaos import killable_sweep
 from tests.simulated import error_curve
 
 LENET = Recipe(model="lenet", training=TrainConfig(batch_size=64))

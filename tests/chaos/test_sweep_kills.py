@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def sweep(home: Path, directory: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.integration.killable_sweep"]
+    command = [sys.executable, "-m", "tests.chaos.killable_sweep"]
     return subprocess.Popen(
         [*command, str(home), str(directory), "1"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )

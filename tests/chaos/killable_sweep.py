@@ -1,6 +1,6 @@
 """A sweep with real training in a process that can be killed at any moment.
 
-python -m tests.integration.killable_sweep HOME PREPARED WORKERS
+python -m tests.chaos.killable_sweep HOME PREPARED WORKERS
 """
 
 from __future__ import annotations
