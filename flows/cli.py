@@ -237,13 +237,12 @@ def _trigger_and_follow(
     from prefect.client.orchestration import get_client
 
     from flows.follow import Follower
-    from flows.reconciler import reconcile_config
+    from flows.reconciler import patience
     from flows.trigger import trigger
 
-    patience = 3.0 * reconcile_config(settings).every_seconds
     with answering(settings), get_client(sync_client=True) as client:
         started = trigger(client, settings, flow, profile, assignments)
-        return Follower(client, started, console, patience).follow()
+        return Follower(client, started, console, patience(settings)).follow()
 
 
 def _print_report(settings: Settings, ended: FlowRun) -> RunReport | None:

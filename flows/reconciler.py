@@ -46,6 +46,8 @@ STOPPED = "the servers were stopped while it ran"  # by a person: it is not star
 LOST = "its process was gone when the servers were started"
 GIVEN_UP = "given-up"  # tag of a run that was started again too often
 WORKER_SECONDS = 8  # a worker that lives has told Prefect of a dead process by then
+# It tells so twice, 10 s apart: a run that was started again in between would crash again.
+SETTLED_SECONDS = 15
 CANCEL_SECONDS = 30  # a worker that lives has ended a cancelled run's process by then
 PAGE = 200  # Prefect's limit
 
@@ -180,6 +182,8 @@ class Reconciler:
         return bool(answer.raise_for_status().json()["events"])
 
     def _restart(self, run: FlowRun) -> Iterator[str]:
+        if run.state is None or _seconds(run.state.timestamp) < SETTLED_SECONDS:
+            return
         states = self._client.read_flow_run_states(run.id)
         before = sum(state.name == "AwaitingRetry" for state in states)
         if before >= self._config.restarts:
@@ -244,6 +248,11 @@ def reconcile_now(context: JobContext, started: datetime | None = None) -> list[
     with get_client(sync_client=True) as client:
         config = reconcile_config(context.settings)
         return Reconciler(context.settings, config, client, context.tracker).reconcile(started)
+
+
+def patience(settings: Settings) -> float:
+    """Seconds within which a crashed run is started again, if it is."""
+    return SETTLED_SECONDS + 3.0 * reconcile_config(settings).every_seconds
 
 
 def comes_back(run: FlowRun) -> bool:

@@ -30,8 +30,8 @@ def main(restarts: int) -> None:
         spec = RunSpec("silent", "silent", str(run.id), {}, {Tag.FLOW_RUN: str(run.id)}, data)
         tracked = context.tracker.start(spec)
         lines: list[str] = []
-        while not any(run.name in line for line in lines):  # until it was silent for a second
-            lines = Reconciler(context.settings, config, client, context.tracker).reconcile()
+        while len(lines) < 3:  # closed in both, and what comes after
+            lines += Reconciler(context.settings, config, client, context.tracker).reconcile()
         ended = context.tracker.get(tracked.run_id)
         tags = client.read_flow_run(run.id).tags
     found = {

@@ -72,7 +72,7 @@ def test_a_run_that_died_before_any_sign_of_life_is_closed_and_started_again(
     servers: Installation,
 ) -> None:
     found = silent_run(servers, 1)
-    closed, restarted, tracked = found["lines"]
+    closed, tracked, restarted = found["lines"]
     assert closed.endswith("no sign of life for 1 s")
     assert restarted.endswith("started again after a crash (1 of 1)")
     assert tracked == "MLflow run silent: its flow run is not running any more"
