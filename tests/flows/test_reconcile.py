@@ -34,14 +34,19 @@ def until_it_says(process: subprocess.Popen[str], words: str) -> None:
 
 
 def silent_run(servers: Installation, restarts: int) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.flows.silent_run", str(restarts)],
-        env=servers.environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
+    watching = child(servers, "reconcile_loop")
+    watching.suspend()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.flows.silent_run", str(restarts)],
+            env=servers.environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=280,
+        )
+    finally:
+        watching.resume()
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
