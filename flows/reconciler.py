@@ -220,6 +220,8 @@ class Reconciler:
             flow_run = run.tags.get(Tag.FLOW_RUN)
             if flow_run in live or (flow_run is None and started is None):
                 continue
+            if self._tracker.get(run.run_id).status is not RunStatus.RUNNING:
+                continue  # it ended by itself, and its flow run after it, since the list was made
             reason = "its flow run is not running any more"
             self._tracker.set_tags(run.run_id, {Tag.CLOSED: reason})
             self._tracker.finish(run.run_id, RunStatus.KILLED)
