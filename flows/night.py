@@ -83,9 +83,10 @@ def complete(models: Sequence[Mapping[str, Any]], settings: Settings) -> list[Tr
         name = str(given.get("model"))
         MODELS.get(name)
         recipe = recipes.get(name, {})
-        usual = {"dataset": recipe.get("nightly", {}).get("dataset")} if recipe else {}
+        usual = {**tree.get("nightly", {}), **recipe.get("nightly", {})}
+        dataset = {"dataset": usual.get("dataset")}
         sections = {key: merge(tree.get(key, {}), recipe.get(key, {})) for key in SECTIONS}
-        whole = merge(merge(usual, sections), dict(given))
+        whole = merge(merge(dataset, sections), dict(given))
         datasets.spec(str(whole.get("dataset")))
         completed.append(whole)
     return completed
