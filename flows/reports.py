@@ -17,7 +17,8 @@ from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
+from prefect.settings import PREFECT_UI_URL
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.promotion.decision import RuleEvidence
@@ -213,6 +214,10 @@ def reporting(flow: str, settings: Settings) -> Iterator[Reporting]:
         os._exit(0)
     report = RunReport(flow=flow, flow_run=str(flow_run.id), name=str(flow_run.name))
     report.links["Prefect run"] = str(flow_run.ui_url)
+    if deployment.id:  # not of a flow that is called as a function
+        report.links["deployment"] = (
+            f"{PREFECT_UI_URL.value()}/deployments/deployment/{deployment.id}"
+        )
     table = _StepsTable(report)
     try:
         with _timed(report), living(settings.lives, report.flow_run):
