@@ -13,7 +13,11 @@ from components.datasets.sprites import SpritesConfig, write_zip
 from tests.installation import Installation
 from tests.prefect_api import post
 
-pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.servers,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 NAME, MODEL = "shop", "shop-classifier"
 NIGHT = ["run", "nightly", "--set", f"dataset={NAME}", "--set", "model=softmax"]
 NIGHT += ["--set", "training.batch_size=32"]

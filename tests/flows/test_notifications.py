@@ -16,8 +16,8 @@ from flows import notifications
 from flows.mail import Email
 from flows.notifications import notify_ended, prepare_blocks
 from flows.reports import DecisionReport, ModelReport, RunReport, read_report
-from tests.flows.conftest import Installation
-from tests.flows.prefect_api import finished, get, post
+from tests.installation import Installation
+from tests.prefect_api import finished, get, post
 from tests.receivers import MailReceiver, WebhookReceiver, serving, silent
 
 pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -35,7 +36,9 @@ def until_it_says(process: subprocess.Popen[str], words: str) -> None:
 
 def silent_run(servers: Installation, restarts: int) -> dict[str, Any]:
     watching = child(servers, "reconcile_loop")
-    watching.suspend()
+    with (servers.home / "run" / "flow_runs" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # so that it is not stopped while it holds it
+        watching.suspend()
     try:
         done = subprocess.run(
             [sys.executable, "-m", "tests.flows.silent_run", str(restarts)],
@@ -77,7 +80,7 @@ def test_a_run_that_died_before_any_sign_of_life_is_closed_and_started_again(
     servers: Installation,
 ) -> None:
     found = silent_run(servers, 1)
-    closed, tracked, restarted = found["lines"]
+    closed, restarted, tracked = found["lines"]
     assert closed.endswith("no sign of life for 1 s")
     assert restarted.endswith("started again after a crash (1 of 1)")
     assert tracked == "MLflow run silent: its flow run is not running any more"
