@@ -359,7 +359,7 @@ def test_a_killed_supervisor_leaves_nothing_behind_for_the_next_start(
 def test_a_night_of_several_models_does_all_it_can(
     first_report: dict[str, Any], servers: Installation
 ) -> None:
-    """One further model goes to the gate, one cannot learn from such data, one is searched first."""
+    """One more goes to the gate, one cannot learn from such data, one is searched first."""
     before = servers.params.read_text(encoding="utf-8")
     tree = yaml.safe_load(before)
     tree["sweep"] |= {"limits": {"trials": 2}, "resources": {"min_resource": 1, "max_resource": 2}}
