@@ -69,7 +69,7 @@ def test_rollback_and_history_are_deployments_too(
     run = servers.report()["flow_run"]
     tables = post(servers, "/artifacts/filter", {"artifacts": {"type": {"any_": ["table"]}}})
     keys = {found["key"] for found in tables if found["flow_run_id"] == run}
-    assert keys == {"registry-versions", "registry-moves"}
+    assert keys == {"registry-versions", "registry-moves", "registry-steps"}
 
 
 def test_what_does_not_exist_is_one_clear_line(
