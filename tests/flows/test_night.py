@@ -366,7 +366,7 @@ def test_a_night_of_several_models_does_all_it_can(
     servers.params.write_text(yaml.safe_dump(tree), encoding="utf-8")
     week = "[monday, tuesday, wednesday, thursday, friday, saturday, sunday]"
     searched = f"{{model: softmax, dataset: fashion_mnist_sample, sweep_on: {week}}}"
-    other = "{model: linear, dataset: high_dimensional}"
+    other = "{model: linear, dataset: high_dimensional, training: {batch_size: 5}}"
     also = f"also=[{other}, {{model: lenet, dataset: linear}}, {searched}]"
     try:
         done = servers.call("run", "nightly", *QUICK, "--set", also)
