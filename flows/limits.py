@@ -6,14 +6,12 @@ The processors of a machine concern that machine alone: there a file is locked.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -24,6 +22,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from components.errors import ServiceError
 from components.fencing import Fence
+from components.jobs.locks import try_lock
 from components.settings import Settings
 
 GPU_LIMIT = "gpu"
@@ -86,19 +85,13 @@ def _processors(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     places = max(1, (os.cpu_count() or 1) // PROCESSORS)
     files = [folder / f"training-{socket.gethostname()}-{place}" for place in range(places)]
-    with ExitStack() as held:
-        locks = [held.enter_context(file.open("a")) for file in files]
-        while not any(map(_locked, locks)):
-            time.sleep(POLL_SECONDS)
-        yield
-
-
-def _locked(stream: IO[str]) -> bool:
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    while True:
+        for file in files:
+            with try_lock(file) as mine:
+                if mine:
+                    yield
+                    return
+        time.sleep(POLL_SECONDS)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import yaml
@@ -54,10 +55,10 @@ class Installation:
             timeout=280,
         )
 
-    def refusals(self, *commands: Sequence[str]) -> list[str]:
-        """What commands that must fail as usage errors say; in one process, to be quick."""
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.flows.many_commands", json.dumps(commands)],
+    def module(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a module of tests.flows in a process of its own, over this installation's servers."""
+        return subprocess.run(
+            [sys.executable, "-m", f"tests.flows.{name}", *arguments],
             env=self.environment,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
@@ -65,8 +66,16 @@ class Installation:
             text=True,
             timeout=280,
         )
+
+    def found_by(self, name: str, *arguments: str) -> Any:
+        """The JSON that such a module prints last."""
+        done = self.module(name, *arguments)
         assert done.returncode == 0, done.stderr
-        found = json.loads(done.stdout.splitlines()[-1])
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def refusals(self, *commands: Sequence[str]) -> list[str]:
+        """What commands that must fail as usage errors say; in one process, to be quick."""
+        found = self.found_by("many_commands", json.dumps(commands))
         for one in found:
             assert (one["code"], one["stdout"]) == (2, ""), one
             assert "Traceback" not in one["stderr"]

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import httpx
 from pydantic import BaseModel, ConfigDict
 
 from components.benchmarks.base import hardware, versions
-from components.errors import FlowRunError, ServiceError
-from components.settings import PREFIX, PROJECT_ROOT, Settings
+from components.benchmarks.stack import FINAL, Stack
+from components.errors import FlowRunError
+from components.settings import PROJECT_ROOT, Settings
 from components.training.classifier import TrainConfig
 from components.training.fit import FitRequest
 
@@ -32,8 +28,6 @@ DATASET = "fashion_mnist"  # or its bundled sample, where no source of it answer
 # A short training and one of about a minute on two cores; the sample has a tenth of the images.
 EPOCHS = {"fashion_mnist": (2, 12), "fashion_mnist_sample": (20, 120)}
 POLL_SECONDS = 2.0  # Prefect notes when a run ends; asking often would slow it
-BUSY = 503  # SQLite's answer under load
-ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
 class OverheadBenchmark(BaseModel):
@@ -114,14 +108,20 @@ def overhead(say: Callable[[str], None]) -> OverheadBenchmark:
     Raises:
         ServiceError: If the servers do not start, or a flow run does not complete.
     """
-    with tempfile.TemporaryDirectory() as folder, _servers(Path(folder)) as servers:
-        dataset = servers.night(DATASET, 1, ROUNDS).dataset
-        rounds = []
-        for seed in range(ROUNDS):
-            short, long = (servers.pair(dataset, epochs, seed, say) for epochs in EPOCHS[dataset])
-            rounds.append((short, long))
-        again = [servers.night(dataset, rounds[-1][1].epochs, ROUNDS - 1) for _ in range(ROUNDS)]
-    return result(dataset, rounds, again)
+    with tempfile.TemporaryDirectory(prefix="nightforge-overhead-") as folder:
+        stack = Stack(Path(folder), PROJECT_ROOT / "params.yaml")
+        with stack.up():
+            return _measure(_Nights(stack), say)
+
+
+def _measure(nights: _Nights, say: Callable[[str], None]) -> OverheadBenchmark:
+    dataset = nights.night(DATASET, 1, ROUNDS).dataset
+    rounds = []
+    for seed in range(ROUNDS):
+        short, long = (nights.pair(dataset, epochs, seed, say) for epochs in EPOCHS[dataset])
+        rounds.append((short, long))
+    unchanged = [nights.night(dataset, rounds[-1][1].epochs, ROUNDS - 1) for _ in range(ROUNDS)]
+    return result(dataset, rounds, unchanged)
 
 
 def result(
@@ -171,12 +171,12 @@ def _steps(nights: Sequence[Night]) -> dict[str, float]:
     return {step: statistics.median(n.steps[step] for n in nights) for step in nights[0].steps}
 
 
-class _Servers:
-    """Running servers of a state directory of their own."""
+class _Nights:
+    """Nights on running servers, and the same trainings without."""
 
-    def __init__(self, home: Path, api: httpx.Client, environment: dict[str, str]) -> None:
-        self._home, self._api, self._environment = home, api, environment
-        self._deployment = self._ask("GET", f"/deployments/name/{FLOW}/{FLOW}")
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._deployment = stack.api(f"/deployments/name/{FLOW}/{FLOW}")
 
     def pair(self, dataset: str, epochs: int, seed: int, say: Callable[[str], None]) -> Pair:
         """One training, as a script and as a flow."""
@@ -194,8 +194,9 @@ class _Servers:
 
     def _script(self, dataset: str, epochs: int, seed: int) -> float:
         with tempfile.TemporaryDirectory() as folder:
+            home = Settings(home=self._stack.home)
             request = FitRequest(
-                directory=Settings(home=self._home).workspace / "data" / "prepared" / dataset,
+                directory=home.workspace / "data" / "prepared" / dataset,
                 model=MODEL,
                 training=TrainConfig.model_validate(self._training(epochs, seed)),
                 folder=Path(folder) / "checkpoints",
@@ -203,7 +204,7 @@ class _Servers:
             file = Path(folder) / "request.json"
             file.write_text(request.model_dump_json(), encoding="utf-8")
             start = time.perf_counter()
-            _run([sys.executable, "-m", "components.benchmarks.bare", str(file)], self._environment)
+            self._stack.call(str(file), module="components.benchmarks.bare")
             return time.perf_counter() - start
 
     def night(self, dataset: str, epochs: int, seed: int) -> Night:
@@ -214,10 +215,10 @@ class _Servers:
             "training": self._training(epochs, seed),
         }
         path = f"/deployments/{self._deployment['id']}/create_flow_run"
-        run = self._ask("POST", path, {"parameters": parameters})
-        while run["state"]["type"] not in ENDED:
+        run = self._stack.api(path, {"parameters": parameters})
+        while run["state"]["type"] not in FINAL:
             time.sleep(POLL_SECONDS)
-            run = self._ask("GET", f"/flow_runs/{run['id']}")
+            run = self._stack.flow_run(run["id"])
         if run["state"]["type"] != "COMPLETED":
             raise FlowRunError(
                 f"flow run {run['name']}",
@@ -228,53 +229,11 @@ class _Servers:
         created, start, end = (
             datetime.fromisoformat(run[key]) for key in ("created", "start_time", "end_time")
         )
-        report = json.loads((self._home / "reports" / f"{run['id']}.json").read_text("utf-8"))
+        file = Settings(home=self._stack.home).reports / f"{run['id']}.json"
+        report = json.loads(file.read_text(encoding="utf-8"))
         return Night(
             (start - created).total_seconds(),
             (end - start).total_seconds(),
             {step["name"]: step["seconds"] for step in report["steps"]},
             report["dataset"]["name"],
-        )
-
-    def _ask(self, method: str, path: str, body: object = None) -> Any:
-        while True:
-            answer = self._api.request(method, path, json=body)
-            if answer.status_code != BUSY:
-                return answer.raise_for_status().json()
-            time.sleep(POLL_SECONDS)
-
-
-@contextmanager
-def _servers(home: Path) -> Iterator[_Servers]:
-    """Prefect, MLflow and a worker over the new state directory `home`, on free ports."""
-    foreign = ("PREFECT_", "MLFLOW_")
-    environment = {key: v for key, v in os.environ.items() if not key.startswith(foreign)}
-    environment |= {f"{PREFIX}{name}_PORT": "0" for name in ("PREFECT", "MLFLOW")}
-    environment |= {PREFIX + "HOME": str(home), "PYTHONPATH": str(PROJECT_ROOT)}
-    command = [sys.executable, "-m", "flows.cli"]
-    _run([*command, "up"], environment)
-    try:
-        state = json.loads((home / "run" / "services.json").read_text("utf-8"))
-        address = f"http://{state['host']}:{state['prefect_port']}/api"
-        with httpx.Client(base_url=address, trust_env=False, timeout=60) as api:
-            yield _Servers(home, api, environment)
-    finally:
-        _run([*command, "down"], environment)
-
-
-def _run(command: list[str], environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    if done.returncode:
-        raise ServiceError(
-            f"benchmark overhead, {' '.join(command[2:4])}",
-            got=f"exit status {done.returncode} ({' '.join(done.stdout.split())[-300:]})",
-            wanted="0",
-            remedy="The packages are installed by `make setup`.",
         )

@@ -20,6 +20,7 @@ from components.errors import ServiceError
 from components.jobs.context import JobContext
 from components.settings import PREFIX, PROJECT_ROOT, Settings
 
+COMMANDS = "flows.cli"
 SERVICE = "SUPERVISOR_PROCESS_NAME"  # set by supervisord for what it starts
 FINAL = ("COMPLETED", "FAILED", "CANCELLED")
 POLL_SECONDS = 0.3
@@ -45,10 +46,10 @@ class Stack:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
         return kept | {f"{PREFIX}HOME": str(self.home), f"{PREFIX}PARAMS_FILE": str(self.params)}
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Begin a command of `nightforge`."""
+    def start(self, *arguments: str, module: str = COMMANDS) -> subprocess.Popen[str]:
+        """Begin a command of `nightforge`, or another module."""
         return subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", *arguments],
+            [sys.executable, "-m", module, *arguments],
             cwd=PROJECT_ROOT,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -57,17 +58,17 @@ class Stack:
             text=True,
         )
 
-    def call(self, *arguments: str) -> str:
-        """Run a command of `nightforge` to its end and return what it printed.
+    def call(self, *arguments: str, module: str = COMMANDS) -> str:
+        """Run a command of `nightforge`, or another module, to its end; what it printed.
 
         Raises:
             ServiceError: If it failed.
         """
-        with self.start(*arguments) as process:
+        with self.start(*arguments, module=module) as process:
             printed = process.communicate()[0]
         if process.returncode:
             raise ServiceError(
-                f"nightforge {' '.join(arguments)}",
+                f"{module} {' '.join(arguments)}",
                 got=f"exit status {process.returncode} ({' '.join(printed.split())[-400:]})",
                 wanted="success",
                 remedy="Correct what it names.",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import subprocess
-import sys
 from typing import Any
 
 import psutil
@@ -14,7 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from components.settings import Settings
 from flows.embedded import Embedded
-from tests.installation import QUICK, ROOT, Installation
+from tests.installation import QUICK, Installation
 from tests.prefect_api import call, finished, get, post
 
 pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -40,18 +38,9 @@ def silent_run(servers: Installation, restarts: int) -> dict[str, Any]:
         fcntl.flock(lock, fcntl.LOCK_EX)  # so that it is not stopped while it holds it
         watching.suspend()
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.flows.silent_run", str(restarts)],
-            env=servers.environment,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=280,
-        )
+        found: dict[str, Any] = servers.found_by("silent_run", str(restarts))
     finally:
         watching.resume()
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
@@ -117,14 +106,7 @@ def test_a_gpu_limit_that_is_missing_is_an_error_not_a_free_place(servers: Insta
     [limit] = [one for one in limits if one["name"] == "gpu"]
     call(servers, "DELETE", f"/v2/concurrency_limits/{limit['id']}")
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.flows.gpu_slot"],
-            env=servers.environment,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        done = servers.module("gpu_slot")
     finally:
         post(servers, "/v2/concurrency_limits/", {"name": "gpu", "limit": 4})
     assert "ServiceError: a place to train (limit gpu)" in done.stderr

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from mlflow.tracking import MlflowClient
 
-from tests.installation import ROOT, Installation
+from tests.installation import Installation
 from tests.prefect_api import post
 
 pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -120,16 +117,7 @@ def test_a_trained_run_is_looked_at_and_then_goes_through_the_gate(
 def test_twenty_parallel_promotions_end_like_serial_ones_with_the_best(
     servers: Installation, tmp_path: Path
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.flows.twenty_promotions", str(tmp_path)],
-        env=servers.environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = servers.found_by("twenty_promotions", str(tmp_path))
     assert len(found["order"]) == 20
     assert found["champions"] == 1
     assert found["champion"] == found["serial"] == found["best"]

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flows.lives import Life, life_of, living
@@ -20,6 +22,20 @@ with living(Path(sys.argv[1]), "run"):
 """
 
 
+@contextmanager
+def another_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """It works on the flow run `run`."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SAY, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "alive\n"
+        yield process
+
+
 def test_a_process_says_what_it_works_on_until_it_ends(tmp_path: Path) -> None:
     with living(tmp_path, "run"):
         life = life_of(tmp_path, "run")
@@ -29,14 +45,7 @@ def test_a_process_says_what_it_works_on_until_it_ends(tmp_path: Path) -> None:
 
 
 def test_a_killed_process_is_gone_and_so_is_one_whose_number_another_has(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", SAY, str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "alive\n"
+    with another_process(tmp_path) as process:
         life = life_of(tmp_path, "run")
         assert life is not None
         assert life.over is False
@@ -60,14 +69,7 @@ def test_an_older_attempt_leaves_the_word_of_a_newer_one(tmp_path: Path) -> None
 
 
 def test_a_newer_attempt_ends_an_older_one_that_was_only_paused(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", SAY, str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as older:
-        assert older.stdout
-        assert older.stdout.readline() == "alive\n"
+    with another_process(tmp_path) as older:
         older.send_signal(signal.SIGSTOP)
         with living(tmp_path, "run"):
             life = life_of(tmp_path, "run")
