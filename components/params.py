@@ -19,6 +19,7 @@ SECTIONS = (
     "data",
     "nightly",
     "sweep",
+    "finetune",
     "training",
     "gan",
     "network",
@@ -29,7 +30,7 @@ SECTIONS = (
     "notifications",
 )
 # A profile or recipe changes the parameters of one run; the other sections stay as they are.
-PROFILE_SECTIONS = ("nightly", "sweep", "training", "gan", "network")
+PROFILE_SECTIONS = ("nightly", "sweep", "finetune", "training", "gan", "network")
 
 # A search space means what it says: fields of the one below it do not creep in.
 WHOLE = frozenset({"space"})

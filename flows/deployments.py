@@ -28,6 +28,7 @@ from components.promotion.policy import PromotionParams
 from components.settings import Settings
 from flows.data import data
 from flows.evaluate import evaluate
+from flows.finetune import finetune
 from flows.forms import say_ranges, show_defaults
 from flows.limits import GPU_LIMIT, GPU_SLOTS, ensure_limit
 from flows.night import complete
@@ -67,6 +68,7 @@ class DeploymentSpec:
         scheduled: Whether the schedule of params.yaml is attached.
         single: Whether a second run at the same time is cancelled.
         refuse: Raises a ConfigError for parameters that are right one by one and wrong together.
+        model: The model it always trains, whose recipe lies over params.yaml.
     """
 
     flow: Flow[..., None]
@@ -77,6 +79,7 @@ class DeploymentSpec:
     scheduled: bool = False
     single: bool = False
     refuse: Callable[[Tree], None] = lambda parameters: None
+    model: str | None = None
 
     @property
     def name(self) -> str:
@@ -143,6 +146,14 @@ DEPLOYMENTS: dict[str, DeploymentSpec] = {
             queue="gpu",
             purpose="retraining",
             refuse=refuse_sweep,
+        ),
+        DeploymentSpec(
+            finetune,
+            ("finetune",),
+            ("training", "network"),
+            queue="gpu",
+            purpose="retraining",
+            model="encoder",
         ),
         DeploymentSpec(evaluate, (), queue="cpu", purpose="registry"),
         DeploymentSpec(promote, (), queue="cpu", purpose="registry"),
@@ -226,7 +237,8 @@ def register_all(settings: Settings) -> None:
         _ensure_pool(client)
         ensure_limit(client, GPU_LIMIT, GPU_SLOTS)
         for spec in DEPLOYMENTS.values():
-            _register(client, spec, tree, schedule, own)
+            recipe = load_recipes(settings.params_file).get(spec.model or "", {})
+            _register(client, spec, merge(tree, recipe), schedule, own)
 
 
 def _ensure_pool(client: SyncPrefectClient) -> None:

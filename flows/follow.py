@@ -120,6 +120,11 @@ def _print_part(part: PartReport, title: str, console: Console) -> None:
         console.print(f"! {warning}", style="bold yellow", highlight=False, markup=False)
     for note in part.notes:
         console.print(note, highlight=False, markup=False)
+    for name, rows in part.tables.items():
+        found = Table(*rows[0], title=name)
+        for row in rows:
+            found.add_row(*row.values())
+        console.print(found)
     table = Table(title=f"{title}: {part.state.lower()} in {part.seconds:.1f} s")
     table.add_column("what", style="bold")
     table.add_column("result", overflow="fold")

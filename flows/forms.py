@@ -12,18 +12,20 @@ from prefect.utilities.callables import ParameterSchema
 from pydantic import Field
 
 from components.datasets import DATASETS
+from components.datasets.base import DataKind
 from components.jobs.context import registered_models
 from components.models import MODELS
 from components.tuning import SCHEDULERS, SEARCHERS
 
 _REGISTERED = sorted(
-    model
-    for name in DATASETS
-    for model in registered_models(name, images=DATASETS.get(name).images)
+    model for name in DATASETS for model in registered_models(name, DATASETS.get(name).kind)
 )
+
+_TEXTS = [name for name in DATASETS if DATASETS.get(name).kind is DataKind.TEXTS]
 
 # A person's own datasets are added to these choices when the deployments are registered.
 DatasetName = Annotated[str, Field(json_schema_extra={"enum": list(DATASETS)})]
+TextDatasetName = Annotated[str, Field(json_schema_extra={"enum": _TEXTS})]
 RegisteredModelName = Annotated[str, Field(json_schema_extra={"enum": _REGISTERED})]
 ModelName = Annotated[str, Field(json_schema_extra={"enum": list(MODELS)})]
 SearcherName = Annotated[str, Field(json_schema_extra={"enum": list(SEARCHERS)})]

@@ -28,12 +28,18 @@ def _section(report: PartReport) -> list[str]:
     if report.metrics:
         rows = [f"| {name} | {value:.4g} |" for name, value in report.metrics.items()]
         parts.append("\n".join(["| metric | value |", "|---|---|", *rows]))
+    parts += [_table(rows) for rows in report.tables.values()]
     if report.decision:
         parts.append(_decision_lines(report.decision))
     parts += [f"![{name}]({url})" for name, url in report.pictures.items()]
     rows = [f"| {step.name} | {step.seconds:.1f} | {step.note} |" for step in report.steps]
     parts.append("\n".join(["| step | seconds | note |", "|---|---|---|", *rows]))
     return parts
+
+
+def _table(rows: list[dict[str, str]]) -> str:
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _headline(report: PartReport) -> str:

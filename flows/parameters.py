@@ -9,6 +9,7 @@ from prefect import Flow
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from components.catalog import unknown_key
+from components.datasets.base import DataKind
 from components.errors import ConfigError
 from components.jobs.context import registered_models
 from components.params import Tree, check
@@ -19,7 +20,7 @@ DATASET, REGISTERED_MODEL = "dataset", "registered_model"
 def own_choices(own_datasets: Iterable[str]) -> dict[str, list[str]]:
     """What parameters may be besides what the catalogs know, because of a person's own datasets."""
     names = list(own_datasets)
-    models = [model for name in names for model in registered_models(name, images=True)]
+    models = [model for name in names for model in registered_models(name, DataKind.IMAGES)]
     return {DATASET: names, REGISTERED_MODEL: models}
 
 

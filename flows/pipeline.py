@@ -35,10 +35,10 @@ def nightly(
     that it computes correctly.
 
     Args:
-        dataset: Which dataset to use: images for classifiers and dcgan, linear or
-            high_dimensional for linear, gaussian_2d for gaussian_gan.
+        dataset: Which dataset to use: images for classifiers and dcgan, texts for encoder and
+            bag_of_words, linear or high_dimensional for linear, gaussian_2d for gaussian_gan.
         model: Which network to train.
-        training: How classifiers and linear are trained.
+        training: How classifiers, text models and linear are trained.
         gan: How dcgan and gaussian_gan are trained.
         network: Sizes and options of networks; each model reads its own section.
         sweep_on: Nights on which better hyperparameters are searched first, as the section sweep

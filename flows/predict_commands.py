@@ -26,13 +26,16 @@ Model = Annotated[
 
 def predict(
     model: Model,
-    inputs: Annotated[list[Path], typer.Argument(help="Image files, or folders with some.")],
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(help="Image files, or files with a text on each line; or folders."),
+    ],
     json_file: Annotated[
         str | None, typer.Option("--json", help="Write JSON to this file; - is standard output.")
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes the table shows.")] = 3,
 ) -> None:
-    """Classify images with a registered model."""
+    """Classify images or texts with a registered model."""
     context = job_context(Settings.from_environment(os.environ))
     from components.jobs import predict as job
     from components.jobs.references import resolve
@@ -61,7 +64,7 @@ def show(found: Predictions, top: int) -> None:
         table.add_row(*(cell.replace("[", "\\[") for cell in row[: len(table.columns)]))
     console.print(table)
     if found.skipped:
-        console.print(f"skipped, because not images: {found.skipped}", highlight=False)
+        console.print(f"skipped, because of another kind: {found.skipped}", highlight=False)
 
 
 def serve(

@@ -98,6 +98,7 @@ class PartReport(_Part):
     model: ModelReport | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
     decision: DecisionReport | None = None
+    tables: dict[str, list[dict[str, str]]] = Field(default_factory=dict)
     pictures: dict[str, str] = Field(default_factory=dict)
     links: dict[str, str] = Field(default_factory=dict)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.datasets.base import Split
@@ -41,6 +42,7 @@ FINAL = (
     "generalisation_gap",
     "best_epoch",
     "epochs",
+    "trainable_parameters",
     "training_seconds",
 )
 
@@ -48,6 +50,7 @@ FINAL = (
 # Of a candidate on the test split.
 PICTURES: dict[ModelKind, dict[str, str]] = {
     ModelKind.CLASSIFIER: {"confusion matrix": CONFUSION_MATRIX, "worst mistakes": WORST_MISTAKES},
+    ModelKind.TEXT_CLASSIFIER: {"confusion matrix": CONFUSION_MATRIX},
     ModelKind.IMAGE_GAN: {"samples": TEST_SAMPLES},
     ModelKind.POINT_GAN: {},
     ModelKind.REGRESSOR: {},
@@ -57,6 +60,7 @@ PICTURES: dict[ModelKind, dict[str, str]] = {
 # What the difference of two models is of; positive where the candidate is better.
 DIFFERENCES: dict[ModelKind, str] = {
     ModelKind.CLASSIFIER: "Accuracy above the champion's",
+    ModelKind.TEXT_CLASSIFIER: "Accuracy above the champion's",
     ModelKind.IMAGE_GAN: "Squared kernel distance below the champion's",
     ModelKind.POINT_GAN: "Squared kernel distance below the champion's",
     ModelKind.REGRESSOR: "Test error below the champion's",
@@ -96,6 +100,27 @@ def describe_training(report: PartReport, run: TrackedRun, tracker: Tracker) -> 
 def _show_run(report: PartReport, run: TrackedRun, tracker: Tracker) -> None:
     report.links["MLflow run"] = run.url
     report.pictures["learning curves"] = tracker.artifact_url(run.run_id, LEARNING_CURVES)
+
+
+def describe_ways(report: PartReport, found: Mapping[str, Sequence[TrackedRun]]) -> None:
+    """What each way of training came to: the mean over its seeds, and how far they differ."""
+    report.tables["ways"] = [
+        {
+            "way": way,
+            "validation accuracy": _spread(runs, "best_validation_accuracy"),
+            "trainable parameters": f"{runs[0].metrics['trainable_parameters']:,.0f}",
+            "seconds": _spread(runs, "training_seconds", digits=1),
+            "seeds": str(len(runs)),
+        }
+        for way, runs in found.items()
+    ]
+
+
+def _spread(runs: Sequence[TrackedRun], metric: str, digits: int = 4) -> str:
+    """Mean, and standard deviation where there are several."""
+    values = [run.metrics[metric] for run in runs]
+    mean = f"{statistics.fmean(values):.{digits}f}"
+    return f"{mean} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else mean
 
 
 def describe_candidate(report: PartReport, run: TrackedRun, tracker: Tracker) -> None:

@@ -179,7 +179,7 @@ def self_check(force: bool = False) -> SelfCheck:
 def refresh_data(name: str) -> DataOutcome:
     """Bring the dataset up to date through DVC."""
     logger = get_run_logger()
-    outcome = data_job.refresh(context(), name, logger.info)
+    outcome = data_job.refresh(settings(), name, logger.info, context)
     for warning in outcome.warnings:
         logger.warning(warning)
     if outcome.dataset.change:

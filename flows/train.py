@@ -26,10 +26,10 @@ def train(
     """Train a model and log it to MLflow; the test split is not touched.
 
     Args:
-        dataset: Which dataset to use: images for classifiers and dcgan, linear or
-            high_dimensional for linear, gaussian_2d for gaussian_gan.
+        dataset: Which dataset to use: images for classifiers and dcgan, texts for encoder and
+            bag_of_words, linear or high_dimensional for linear, gaussian_2d for gaussian_gan.
         model: Which network to train.
-        training: How classifiers and linear are trained.
+        training: How classifiers, text models and linear are trained.
         gan: How dcgan and gaussian_gan are trained.
         network: Sizes and options of networks; each model reads its own section.
         force: Train even if nothing changed.

@@ -7,7 +7,9 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+from components.settings import Settings
 from tests.installation import Installation
+from tests.waiting import until
 
 
 def call(servers: Installation, method: str, path: str, body: object = None) -> Any:
@@ -38,7 +40,29 @@ def get(servers: Installation, path: str) -> Any:
 
 def finished(servers: Installation, flow_run: str) -> str:
     """Follow a flow run to its end; the type of its last state."""
-    while True:  # pytest's time limit ends a run that never ends
-        state = get(servers, f"/flow_runs/{flow_run}")["state"]["type"]
-        if state in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}:
-            return str(state)
+
+    def last() -> str | None:
+        state: str = get(servers, f"/flow_runs/{flow_run}")["state"]["type"]
+        return state if state in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"} else None
+
+    return until(last)
+
+
+def run_flow(servers: Installation, name: str, *assignments: str) -> dict[str, Any]:
+    """The report of a run as `nightforge run NAME --set ...` starts it.
+
+    Without a process of its own for the command, which takes longer to start than many a run.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.trigger import trigger
+
+    settings = Settings(home=servers.home, params_file=servers.params)
+    api = servers.addresses()["prefect"] + "/api"
+    with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
+        started = str(trigger(client, settings, name, None, assignments).id)
+    state = finished(servers, started)
+    report: dict[str, Any] = json.loads((settings.reports / f"{started}.json").read_text("utf-8"))
+    assert state == "COMPLETED", report["error"]
+    return report

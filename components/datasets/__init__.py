@@ -14,6 +14,9 @@ _NAMES = (
     "gaussian_2d",
     "pokemon",
     "cifar10",
+    "reviews",
+    "inference",
+    "requests",
 )
 
 DATASETS: Catalog[DatasetSpec] = Catalog(

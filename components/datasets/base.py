@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -266,6 +266,44 @@ class RawTensors:
 
 
 @dataclass(frozen=True)
+class Text:
+    """One labelled example.
+
+    Attributes:
+        text: What is classified, or the first of two texts.
+        label: Its class.
+        second: The other text, where the question is how the two are related.
+    """
+
+    text: str
+    label: str
+    second: str = ""
+
+
+@dataclass(frozen=True)
+class RawTexts:
+    """Labelled texts, already in their splits.
+
+    Attributes:
+        class_names: One per label, in label order.
+        splits: The examples of each.
+        truth: How they were made.
+    """
+
+    class_names: tuple[str, ...]
+    splits: Mapping[Split, Sequence[Text]]
+    truth: Mapping[str, Any]
+
+
+class DataKind(StrEnum):
+    """What the examples of a dataset are; decides which models can learn from it."""
+
+    IMAGES = "images"
+    TENSORS = "tensors"
+    TEXTS = "texts"
+
+
+@dataclass(frozen=True)
 class DatasetSpec:
     """All that is fixed about a dataset.
 
@@ -277,7 +315,7 @@ class DatasetSpec:
         prepare_config: Class of its prepare section.
         sample: True for a small stand-in; reports and tags then say so loudly.
         fallback: Dataset to use when no source of this one can be reached.
-        images: False for tensors, which the image models cannot use.
+        kind: What its examples are.
         optional: True if it needs a download; such data are outside the default `dvc repro`.
     """
 
@@ -286,10 +324,10 @@ class DatasetSpec:
     licence: str
     homepage: str
     fetch: Callable[[FetchRequest[Any]], str]
-    read: Callable[[ReadRequest[Any]], RawImages | RawTensors]
+    read: Callable[[ReadRequest[Any]], RawImages | RawTensors | RawTexts]
     fetch_config: type[FetchConfig] = FetchConfig
     prepare_config: type[PrepareConfig] = PrepareConfig
     sample: bool = False
     fallback: str | None = None
-    images: bool = True
+    kind: DataKind = DataKind.IMAGES
     optional: bool = False

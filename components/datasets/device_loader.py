@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from components.datasets.base import Arrays, Tensors
+from components.datasets.base import Arrays, Int64Array, Tensors
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class DeviceSplit:
             images = self.images.index_select(0, chosen)
             yield self.normalised(images), self.labels.index_select(0, chosen)
 
-    def unit_images(self, batch_size: int) -> Iterator[torch.Tensor]:
+    def deployed(self, batch_size: int) -> Iterator[torch.Tensor]:
         """Batches in stored order: (B, C, H, W) float32 in [0, 1], for deployable models."""
         for images in torch.split(self.images, batch_size):
             yield images.float().div_(255)
@@ -102,6 +102,68 @@ class TensorSplit:
         """Batches in stored order."""
         pairs = torch.split(self.features, batch_size), torch.split(self.targets, batch_size)
         yield from zip(*pairs, strict=True)
+
+
+@dataclass(frozen=True)
+class TokenSplit:
+    """Tokenised texts on a device, with the interface of `DeviceSplit`.
+
+    Attributes:
+        ids: (N, L) int64.
+        labels: (N,) int64.
+        lengths: (N,) int64 on the CPU: ids of each row before its padding.
+    """
+
+    ids: torch.Tensor
+    labels: torch.Tensor
+    lengths: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the ids are."""
+        return self.ids.device
+
+    def shuffled(
+        self, batch_size: int, generator: torch.Generator
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Batches in a new random order: (B, longest of them) and (B,) int64."""
+        return self._batches(torch.randperm(len(self), generator=generator), batch_size)
+
+    def in_order(self, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Batches in stored order; shapes as for `shuffled`."""
+        return self._batches(torch.arange(len(self)), batch_size)
+
+    def _batches(
+        self, order: torch.Tensor, batch_size: int
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for chosen in torch.split(order, batch_size):
+            longest = int(self.lengths[chosen].max())
+            here = chosen.to(self.device)
+            yield self.ids[here, :longest], self.labels[here]
+
+    def deployed(self, batch_size: int) -> Iterator[torch.Tensor]:
+        """Batches in stored order: (B, L) int64, for deployable models."""
+        yield from torch.split(self.ids, batch_size)
+
+
+def tokens_to_device(
+    ids: Int64Array, labels: Int64Array, padding: int, device: torch.device
+) -> TokenSplit:
+    """Copy tokenised texts to `device`.
+
+    Args:
+        ids: (N, L).
+        labels: (N,).
+        padding: The id that fills short texts at their end.
+        device: Where training happens.
+    """
+    lengths = torch.from_numpy((ids != padding).sum(1)).clamp(min=1)
+    return TokenSplit(
+        torch.from_numpy(ids).to(device), torch.from_numpy(labels).to(device), lengths
+    )
 
 
 def tensors_to_device(tensors: Tensors, device: torch.device) -> TensorSplit:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from components.datasets.base import (
+    DataKind,
     DatasetSpec,
     PrepareConfig,
     RawTensors,
@@ -44,5 +45,5 @@ SPEC = DatasetSpec(
     homepage="https://d2l.ai/chapter_generative-adversarial-networks/gan.html",
     fetch=drawn_here,
     read=_read,
-    images=False,
+    kind=DataKind.TENSORS,
 )

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from components.datasets.base import DatasetSpec, Split
+from components.datasets.base import DataKind, DatasetSpec, Split
 from components.datasets.linear import drawn_here, read_linear
 
 SPEC = DatasetSpec(
@@ -21,5 +21,5 @@ SPEC = DatasetSpec(
         bias=0.05,
         sizes={Split.TRAIN: 20, Split.VALIDATION: 100, Split.TEST: 100},
     ),
-    images=False,
+    kind=DataKind.TENSORS,
 )

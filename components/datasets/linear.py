@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from components.datasets.base import (
+    DataKind,
     DatasetSpec,
     FetchConfig,
     FetchRequest,
@@ -61,5 +62,5 @@ SPEC = DatasetSpec(
     homepage=BOOK,
     fetch=drawn_here,
     read=partial(read_linear, weights=WEIGHTS, bias=BIAS, sizes=SIZES),
-    images=False,
+    kind=DataKind.TENSORS,
 )

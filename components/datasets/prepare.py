@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,11 +26,12 @@ from components.datasets.base import (
     PrepareConfig,
     RawImages,
     RawTensors,
+    RawTexts,
     ReadRequest,
     Split,
     UInt8Array,
 )
-from components.datasets.prepared import CARD, Card, ImageCard, TensorCard
+from components.datasets.prepared import CARD, Card, ImageCard, TensorCard, TextCard, texts_file
 from components.errors import CorruptDataError
 
 BLOCK_BYTES = 4 << 20  # pixels handled at a time, so that no second copy of a split is in memory
@@ -40,8 +44,9 @@ def prepare(spec: DatasetSpec, config: PrepareConfig, raw: Path, destination: Pa
     """Write the prepared form of a raw dataset into the empty folder `destination`.
 
     Images: for each split `<split>_images.npy` (N, C, H, W) uint8 and `<split>_labels.npy` (N,)
-    int64. Tensors: `<split>_features.npy` (N, d) and `<split>_targets.npy` (N, k), float32.
-    `dataset.json` is the card. The same raw files and configuration give the same bytes.
+    int64. Tensors: `<split>_features.npy` (N, d) and `<split>_targets.npy` (N, k), float32. Texts:
+    `<split>.jsonl`, an object with text, label and second on each line. `dataset.json` is the card.
+    The same raw files and configuration give the same bytes.
 
     Raises:
         DataError: If the raw files are not usable.
@@ -50,6 +55,8 @@ def prepare(spec: DatasetSpec, config: PrepareConfig, raw: Path, destination: Pa
         data = spec.read(ReadRequest(raw, config, Path(scratch)))
         if isinstance(data, RawTensors):
             card: Card = _write_tensors(spec, data, destination)
+        elif isinstance(data, RawTexts):
+            card = _write_texts(spec, data, destination)
         else:
             card = _write_images(spec, config, data, destination)
     (destination / CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -65,6 +72,25 @@ def _write_tensors(spec: DatasetSpec, data: RawTensors, destination: Path) -> Te
         counts={split: len(tensors.features) for split, tensors in data.splits.items()},
         feature_width=train.features.shape[1],
         target_width=train.targets.shape[1],
+        truth=dict(data.truth),
+    )
+
+
+def _write_texts(spec: DatasetSpec, data: RawTexts, destination: Path) -> TextCard:
+    counts = {}
+    for split, texts in data.splits.items():
+        lines = [json.dumps(asdict(text), ensure_ascii=False) + "\n" for text in texts]
+        (destination / texts_file(split)).write_text("".join(lines), encoding="utf-8")
+        found = Counter(text.label for text in texts)
+        counts[split] = tuple(found[name] for name in data.class_names)
+    texts = [text for split in data.splits.values() for text in split]
+    return TextCard(
+        **_identity(spec),
+        counts={split: sum(found) for split, found in counts.items()},
+        counts_per_class=counts,
+        class_names=data.class_names,
+        pairs=any(text.second for text in texts),
+        longest=max(len(text.text) + len(text.second) for text in texts),
         truth=dict(data.truth),
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,7 +11,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from components.datasets.base import Arrays, Split, Tensors, Unreadable
+from components.datasets.base import Arrays, Split, Tensors, Text, Unreadable
 from components.errors import CorruptDataError
 
 CARD = "dataset.json"
@@ -62,8 +63,25 @@ class TensorCard(Card):
     truth: dict[str, Any]
 
 
-AnyCard = Annotated[ImageCard | TensorCard, Field(discriminator="kind")]
-_CARD: TypeAdapter[ImageCard | TensorCard] = TypeAdapter(AnyCard)
+class TextCard(Card):
+    """What dataset.json states about labelled texts.
+
+    Attributes:
+        pairs: Whether an example is two texts.
+        longest: Characters of the longest example.
+        truth: How they were made.
+    """
+
+    kind: Literal["texts"] = "texts"
+    class_names: tuple[str, ...]
+    counts_per_class: dict[Split, tuple[int, ...]]
+    pairs: bool
+    longest: int
+    truth: dict[str, Any]
+
+
+AnyCard = Annotated[ImageCard | TensorCard | TextCard, Field(discriminator="kind")]
+_CARD: TypeAdapter[ImageCard | TensorCard | TextCard] = TypeAdapter(AnyCard)
 
 
 @dataclass(frozen=True)
@@ -86,7 +104,23 @@ class PreparedTensors:
     splits: Mapping[Split, Tensors]
 
 
-def read_card(directory: Path) -> ImageCard | TensorCard:
+@dataclass(frozen=True)
+class PreparedTexts:
+    """Prepared labelled texts, in memory."""
+
+    card: TextCard
+    splits: Mapping[Split, Sequence[Text]]
+
+
+Prepared = PreparedDataset | PreparedTensors | PreparedTexts
+WHAT: Mapping[type, str] = {
+    PreparedDataset: "images",
+    PreparedTensors: "tensors of a generated problem",
+    PreparedTexts: "texts",
+}
+
+
+def read_card(directory: Path) -> ImageCard | TensorCard | TextCard:
     """The card of a prepared dataset.
 
     Raises:
@@ -98,7 +132,7 @@ def read_card(directory: Path) -> ImageCard | TensorCard:
         raise _corrupt(directory, error) from None
 
 
-def load(directory: Path) -> PreparedDataset | PreparedTensors:
+def load(directory: Path) -> Prepared:
     """Open any prepared dataset; images are mapped, not read.
 
     Raises:
@@ -108,8 +142,10 @@ def load(directory: Path) -> PreparedDataset | PreparedTensors:
     try:
         if isinstance(card, ImageCard):
             return PreparedDataset(card, {s: _load_images(directory, s, card) for s in Split})
+        if isinstance(card, TextCard):
+            return PreparedTexts(card, {s: _load_texts(directory, s, card) for s in Split})
         return PreparedTensors(card, {s: _load_tensors(directory, s, card) for s in Split})
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, TypeError, EOFError) as error:
         raise _corrupt(directory, error) from None
 
 
@@ -126,11 +162,16 @@ def load_prepared(directory: Path) -> PreparedDataset:
     if not isinstance(prepared, PreparedDataset):
         raise CorruptDataError(
             f"dataset {prepared.card.name}",
-            got="tensors of a generated problem",
+            got=WHAT[type(prepared)],
             wanted="images with class labels",
             remedy="Choose an image dataset for this model.",
         )
     return prepared
+
+
+def texts_file(split: Split) -> str:
+    """Name of the file that holds the texts of a split."""
+    return f"{split}.jsonl"
 
 
 def _corrupt(directory: Path, error: Exception) -> CorruptDataError:
@@ -162,6 +203,17 @@ def _load_tensors(directory: Path, split: Split, card: TensorCard) -> Tensors:
     if features.shape != (n, card.feature_width) or targets.shape != (n, card.target_width):
         raise ValueError(f"{split} {features.shape} and {targets.shape}, card says {n}")
     return Tensors(features, targets)
+
+
+def _load_texts(directory: Path, split: Split, card: TextCard) -> Sequence[Text]:
+    file = texts_file(split)
+    with (directory / file).open(encoding="utf-8") as lines:  # splitlines() knows other ends, too
+        texts = tuple(Text(**json.loads(line)) for line in lines)
+    if len(texts) != card.counts.get(split):
+        raise ValueError(f"{len(texts)} texts in {file}, card says {card.counts.get(split)}")
+    if unknown := {text.label for text in texts} - set(card.class_names):
+        raise ValueError(f"labels {sorted(unknown)} in {file}, which the card does not list")
+    return texts
 
 
 def _load_array(path: Path, dtype: type[np.generic], *, mapped: bool) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from components.datasets.device_loader import DeviceSplit
+from components.datasets.device_loader import DeviceSplit, TokenSplit
 from components.evaluation.cost import latency, size_bytes
 from components.evaluation.report import EvaluationReport, confusion_matrix, reliability
 from components.training.classifier import EVALUATION_BATCH
@@ -27,25 +27,26 @@ class Subject:
 
 @torch.inference_mode()
 def evaluate_classifier(
-    model: nn.Module, test: DeviceSplit, subject: Subject
+    model: nn.Module, test: DeviceSplit | TokenSplit, subject: Subject
 ) -> tuple[EvaluationReport, npt.NDArray[np.float32]]:
-    """Evaluate `model` on every image of `test`.
+    """Evaluate `model` on every example of `test`.
 
     Args:
-        model: From (B, C, H, W) float32 in [0, 1] to (B, classes) scores.
+        model: From (B, C, H, W) float32 in [0, 1], or (B, L) int64 token ids, to (B, classes)
+            scores.
         test: The held-out split.
         subject: Names for the report.
 
     Returns:
         The report, and the (N, classes) predicted probabilities.
     """
-    scores = torch.cat([model(images) for images in test.unit_images(EVALUATION_BATCH)])
+    scores = torch.cat([model(images) for images in test.deployed(EVALUATION_BATCH)])
     predictions = scores.argmax(1)
     classes = len(subject.class_names)
     counts = confusion_matrix(test.labels.cpu(), predictions.cpu(), classes)
     hits = counts.diagonal()
     probabilities: npt.NDArray[np.float32] = scores.softmax(1).cpu().numpy()
-    speed = latency(model, next(test.unit_images(1)))
+    speed = latency(model, next(test.deployed(1)))
     report = EvaluationReport(
         model=subject.model,
         dataset=subject.dataset,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from components.datasets.base import DataKind
 from components.errors import ConfigError, TrackingError
 from components.fencing import Fence
 from components.models.spec import ModelKind
@@ -97,9 +98,9 @@ def registered_model(dataset: str, kind: ModelKind) -> str:
     return f"{dataset}-{kind.role}"
 
 
-def registered_models(dataset: str, *, images: bool) -> list[str]:
-    """Every registered model that there may be for a dataset of images, or of a problem."""
-    kinds = [kind for kind in ModelKind if kind.images is images]
+def registered_models(dataset: str, data: DataKind) -> list[str]:
+    """Every registered model that there may be for a dataset of such data."""
+    kinds = [kind for kind in ModelKind if kind.data == data]
     return sorted({registered_model(dataset, kind) for kind in kinds})
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 
 from components.datasets.drift import DriftConfig, drift_between
@@ -10,6 +13,7 @@ from components.errors import DataUnavailableError
 from components.jobs.context import JobContext, registered_model
 from components.models.spec import ModelKind
 from components.params import check, load_params
+from components.settings import Settings
 from components.tracking import data_card, figures
 from components.tracking.base import (
     CHAMPION,
@@ -22,6 +26,7 @@ from components.tracking.base import (
     Tag,
 )
 from components.versioning.command import OnLine
+from components.versioning.dvc import DvcWorkspace
 from components.versioning.versions import DatasetVersion
 
 
@@ -42,35 +47,46 @@ class DataOutcome:
     card_url: str
 
 
-def refresh(context: JobContext, name: str, on_line: OnLine) -> DataOutcome:
-    """Reproduce the dataset's stages.
+def refresh(
+    settings: Settings, name: str, on_line: OnLine, connect: Callable[[], JobContext]
+) -> DataOutcome:
+    """Reproduce the dataset's stages and publish its card.
 
     When no source answers, the version that is here already is used, and failing that the
     dataset's bundled stand-in; both with a warning.
 
     Args:
-        context: Settings decide where the workspace is.
+        settings: Decide where the workspace is.
         name: A dataset of the catalog or a person's own.
         on_line: Receives DVC's output.
+        connect: Connects with the tracking server. Its client takes seconds to import, as DVC
+            does in a process of its own: they do so side by side.
 
     Raises:
         DataError: If the data are bad, or unreachable and without a stand-in.
         TrackingError: If the card cannot be published.
     """
-    dataset, warnings = _reach(context, name, on_line)
+    with ThreadPoolExecutor(1) as pool:
+        connecting = pool.submit(copy_context().run, connect)
+        dataset, warnings = _reach(DvcWorkspace(settings), name, on_line)
+    return _published(connecting.result(), name, dataset, warnings)
+
+
+def _published(
+    context: JobContext, name: str, dataset: DatasetVersion, warnings: list[str]
+) -> DataOutcome:
     if dataset.sample:
         count = sum(dataset.counts.values())
-        sample = f"THIS IS THE BUNDLED SAMPLE ({dataset.name}, {count:,} images), not {name}."
+        sample = f"THIS IS THE BUNDLED SAMPLE ({dataset.name}, {count:,} examples), not {name}."
         if dataset.name == name:
-            sample = f"THIS IS A BUNDLED SAMPLE ({count:,} images), as asked for."
+            sample = f"THIS IS A BUNDLED SAMPLE ({count:,} examples), as asked for."
         warnings = [" ".join([sample, *warnings])]
     warnings += _drift_warnings(context, dataset)
     skipped = None if dataset.ran else f"version {dataset.version[:8]} is up to date"
     return DataOutcome(dataset, skipped, tuple(warnings), publish_card(context, dataset))
 
 
-def _reach(context: JobContext, name: str, on_line: OnLine) -> tuple[DatasetVersion, list[str]]:
-    workspace = context.workspace
+def _reach(workspace: DvcWorkspace, name: str, on_line: OnLine) -> tuple[DatasetVersion, list[str]]:
     try:
         return workspace.reproduce(name, on_line), []
     except DataUnavailableError as error:
@@ -85,7 +101,9 @@ def _reach(context: JobContext, name: str, on_line: OnLine) -> tuple[DatasetVers
 
 def _drift_warnings(context: JobContext, dataset: DatasetVersion) -> list[str]:
     """Whether the data have moved away from those the champion was trained on."""
-    models = sorted({registered_model(dataset.name, kind) for kind in ModelKind if kind.images})
+    models = sorted(
+        {registered_model(dataset.name, kind) for kind in ModelKind if kind.data == "images"}
+    )
     return [line for model in models for line in _drift_of(context, dataset, model)]
 
 

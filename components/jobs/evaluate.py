@@ -22,6 +22,7 @@ ANCHOR_REPORT = "evaluation/anchor.json"
 # What a summary shows of a run.
 _HEADLINES = {
     ModelKind.CLASSIFIER: ("test_accuracy", "test_loss", "best_validation_accuracy"),
+    ModelKind.TEXT_CLASSIFIER: ("test_accuracy", "test_loss", "best_validation_accuracy"),
     ModelKind.REGRESSOR: ("test_error", "best_validation_loss"),
     ModelKind.IMAGE_GAN: ("test_kernel_distance", "best_kernel_distance"),
     ModelKind.POINT_GAN: ("test_kernel_distance", "best_kernel_distance"),

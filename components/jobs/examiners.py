@@ -13,7 +13,13 @@ from torch import nn
 
 from components.datasets.base import Split, UInt8Array
 from components.datasets.device_loader import tensors_to_device, to_device
-from components.datasets.prepared import ImageCard, PreparedDataset, PreparedTensors, load
+from components.datasets.prepared import (
+    ImageCard,
+    PreparedDataset,
+    PreparedTensors,
+    PreparedTexts,
+    load,
+)
 from components.errors import CorruptDataError
 from components.evaluation.classification import Subject, evaluate_classifier
 from components.evaluation.generation import evaluate_generator
@@ -30,6 +36,7 @@ from components.tracking.base import (
     TEST_SAMPLES,
     WORST_MISTAKES,
 )
+from components.training.fit import tokenised
 from components.training.gan import GRID, to_uint8
 from components.training.precision import pick_device
 from components.versioning.versions import DatasetVersion
@@ -68,9 +75,11 @@ def examiner_of(kind: ModelKind, data: DatasetVersion) -> Examiner:
     prepared = load(data.directory)
     if kind is ModelKind.CLASSIFIER and isinstance(prepared, PreparedDataset):
         return ClassifierExaminer(data, prepared)
+    if kind is ModelKind.TEXT_CLASSIFIER and isinstance(prepared, PreparedTexts):
+        return TextExaminer(data, prepared)
     if kind is ModelKind.REGRESSOR and isinstance(prepared, PreparedTensors):
         return RegressorExaminer(data, prepared)
-    if kind.gan:
+    if kind.gan and not isinstance(prepared, PreparedTexts):
         return GeneratorExaminer(data, prepared)
     raise CorruptDataError(
         f"dataset {data.name}",
@@ -114,6 +123,37 @@ class ClassifierExaminer:
             return model
         size = (card.image_shape[1], card.image_shape[2])
         return Reclassified(model, card.class_names, today, size)
+
+
+class TextExaminer:
+    """Classifiers of texts; each reads them with the tokeniser that it carries."""
+
+    def __init__(self, data: DatasetVersion, prepared: PreparedTexts) -> None:
+        self._data, self._prepared = data, prepared
+
+    def examine(
+        self, model: nn.Module, label: str, tags: Mapping[str, str], card: ImageCard | None
+    ) -> Examined:
+        """See `Examiner`.
+
+        Raises:
+            CorruptDataError: If the model carries no tokeniser.
+        """
+        # Only text models need Hugging Face's libraries.
+        from components.text.deployable import tokeniser_of
+
+        names, device = self._prepared.card.class_names, pick_device()
+        test = tokenised(self._prepared, Split.TEST, tokeniser_of(model, label), device)
+        subject = Subject(label, self._data.name, self._data.version, names)
+        report, probabilities = evaluate_classifier(model.to(device), test, subject)
+
+        def draw() -> Mapping[str, Figure]:
+            return {
+                CONFUSION_MATRIX: figures.confusion_figure(report),
+                CALIBRATION: figures.reliability_diagram(reliability(probabilities, report.labels)),
+            }
+
+        return Examined(report, draw)
 
 
 class RegressorExaminer:

@@ -15,7 +15,12 @@ from torch import nn
 
 from components.datasets.base import Split
 from components.datasets.device_loader import tensors_to_device
-from components.datasets.prepared import PreparedDataset, PreparedTensors, load
+from components.datasets.prepared import (
+    PreparedDataset,
+    PreparedTensors,
+    PreparedTexts,
+    load,
+)
 from components.datasets.stream import open_split
 from components.evaluation.kernel_distance import MEASURED_REAL, GenerationReference
 from components.models import MODELS
@@ -29,8 +34,10 @@ from components.training.classifier import TrainConfig
 from components.training.fit import (
     GIB,
     FitRequest,
+    Fitted,
     OpenData,
     open_data,
+    reading,
     refuse_mismatch,
     refuse_small,
 )
@@ -93,7 +100,7 @@ class Learned:
     """
 
     model: nn.Module
-    example: npt.NDArray[np.float32]
+    example: npt.NDArray[np.float32] | npt.NDArray[np.int64]
     summary: Mapping[str, float]
     pictures: Mapping[str, Figure] = field(default_factory=dict)
 
@@ -108,13 +115,15 @@ def learn(recipe: Recipe, directory: Path, folder: Path, reporter: Reporter) -> 
 class Trainee:
     """Trains one recipe after the other on the same data, which are opened once.
 
+    They are opened again where a recipe reads them in another way: fewer examples, other tokens.
+
     Args:
         directory: Prepared data.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._data: OpenData | None = None
+        self._data: tuple[object, OpenData] | None = None
         self._gan_data: GanData | None = None
 
     def advance(self, recipe: Recipe, folder: Path, until: int, reporter: Reporter) -> None:
@@ -124,9 +133,10 @@ class Trainee:
             _fit_gan(recipe, self._gan_data, folder, reporter, until)
             return
         request = _request(recipe, self._directory, folder, until)
-        if self._data is None:
-            self._data = open_data(request)
-        fit_together(request, reporter, self._data)
+        read = reading(request)
+        if self._data is None or self._data[0] != read:
+            self._data = read, open_data(request)
+        fit_together(request, reporter, self._data[1])
 
 
 def _request(recipe: Recipe, directory: Path, folder: Path, until: int | None = None) -> FitRequest:
@@ -157,9 +167,26 @@ def _learn_supervised(recipe: Recipe, directory: Path, folder: Path, reporter: R
     if isinstance(fitted.prepared, PreparedTensors):
         features = fitted.prepared.splits[Split.VALIDATION].features[:EXAMPLES]
         return Learned(net, features, summary, pictures)
+    if isinstance(fitted.prepared, PreparedTexts):
+        return _learned_text(fitted, net, summary, pictures)
     card, validation = fitted.prepared.card, fitted.prepared.splits[Split.VALIDATION]
     example = (validation.images[:EXAMPLES] / 255).astype(np.float32)
     return Learned(Deployable(net, card.mean, card.std).eval(), example, summary, pictures)
+
+
+def _learned_text(
+    fitted: Fitted, net: nn.Module, summary: Mapping[str, float], pictures: Mapping[str, Figure]
+) -> Learned:
+    # Only text models need Hugging Face's libraries.
+    from components.text.deployable import DeployableText
+
+    assert fitted.tokeniser
+    assert isinstance(fitted.prepared, PreparedTexts)
+    texts = fitted.prepared.splits[Split.VALIDATION][:EXAMPLES]
+    ids = fitted.tokeniser.encode([(text.text, text.second) for text in texts])
+    trainable = sum(p.numel() for p in net.parameters() if p.requires_grad)
+    model = DeployableText(net, fitted.tokeniser.stored()).eval()
+    return Learned(model, ids, {**summary, "trainable_parameters": trainable}, pictures)
 
 
 @dataclass(frozen=True)
@@ -180,6 +207,7 @@ def open_gan_data(recipe: Recipe, directory: Path) -> GanData:
     """
     spec, prepared, device = MODELS.get(recipe.model), load(directory), pick_device()
     refuse_mismatch(recipe.model, spec, prepared)
+    assert not isinstance(prepared, PreparedTexts)
     refuse_small(prepared, recipe.gan)
     train = _real(prepared, Split.TRAIN, device, recipe.gan)
     held_out = _real(prepared, Split.VALIDATION, device, recipe.gan)

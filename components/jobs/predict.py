@@ -1,4 +1,4 @@
-"""Classify image files with a registered version, prepared as its training data were."""
+"""Classify files with a registered version, prepared as its training data were."""
 
 from __future__ import annotations
 
@@ -11,46 +11,32 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
-from components.datasets import DATASETS
 from components.datasets.archives import Member
-from components.datasets.base import Float32Array, PoolConfig, UInt8Array, Unreadable
-from components.datasets.images import Colour, decode_many
-from components.errors import (
-    ConfigError,
-    CorruptDataError,
-    DataError,
-    PromotionError,
-    TrackingError,
-    TrackingUnavailableError,
+from components.datasets.base import Float32Array, UInt8Array, Unreadable
+from components.datasets.images import decode_many
+from components.errors import ConfigError, CorruptDataError, DataError
+from components.jobs.context import JobContext
+from components.jobs.contracts import (
+    Contract,
+    ImageContract,
+    Inputs,
+    TextContract,
+    bad_text,
+    check_width,
+    contract_of,
+    parse_text,
+    takes_texts,
+    unit_images,
 )
-from components.evaluation.report import EvaluationReport
-from components.jobs.context import JobContext, input_shape, registered_model
-from components.jobs.evaluate import CANDIDATE_REPORT
-from components.models.spec import ModelKind
-from components.tracking.base import ModelVersion, Tag
+from components.models.spec import Pair
+from components.tracking.base import ModelVersion
 
 BATCH = 256
 SHOWN = 3
-BLACK: Colour = (0, 0, 0)
-ENDING = registered_model("", ModelKind.CLASSIFIER)  # of the name of every classifier
-SUFFIXES = frozenset(
+TEXT_SUFFIXES = frozenset([".txt", ".jsonl"])
+IMAGE_SUFFIXES = frozenset(
     [".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"]
 )
-
-
-@dataclass(frozen=True)
-class Contract:
-    """What a classifier takes and says.
-
-    Attributes:
-        class_names: In the order of its scores.
-        image_shape: (C, H, W).
-        background: Red, green and blue behind transparent and missing parts of an image.
-    """
-
-    class_names: tuple[str, ...]
-    image_shape: tuple[int, int, int]
-    background: Colour
 
 
 class Prediction(BaseModel):
@@ -58,7 +44,7 @@ class Prediction(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: str
+    path: str = Field(description="Of the file; of a text with the number of its line")
     class_name: str = Field(serialization_alias="class")
     probability: float = Field(description="Of that class, in [0, 1]")
     probabilities: dict[str, float] = Field(description="Of every class")
@@ -69,7 +55,7 @@ class Prediction(BaseModel):
 
 
 class Predictions(BaseModel):
-    """What `nightforge predict` found; `skipped` files of the folders were no images."""
+    """What `nightforge predict` found; `skipped` files of the folders were of another kind."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -81,20 +67,28 @@ class Predictions(BaseModel):
 
 
 def predict(context: JobContext, version: ModelVersion, inputs: Sequence[Path]) -> Predictions:
-    """Classify image files and all image files below folders.
+    """Classify files and all fitting files below folders: images, or texts.
 
-    Every file is decoded before the model is asked for anything.
+    Every file is read before the model is asked for anything.
 
     Raises:
-        ConfigError: If an input does not exist, or there is no image.
-        DataError: If a file cannot be read or is no image.
+        ConfigError: If an input does not exist, or there is nothing to classify.
+        DataError: If a file cannot be read or is unusable.
         PromotionError: If the version is not a classifier that a night has evaluated.
         TrackingError: If it cannot be loaded.
     """
-    contract = contract_of(context, version)
-    files, skipped = find_images(inputs)
-    images = read_images(files, contract)
-    found = probabilities(context.registry.load(version), images)
+    model = context.registry.load(version) if takes_texts(version) else None
+    contract = contract_of(context, version, model)
+    if isinstance(contract, TextContract):
+        files, skipped = find_files(inputs, TEXT_SUFFIXES)
+        texts = read_texts(files)
+        places = [text.place for text in texts]
+        batch: Inputs = contract.tokeniser.encode([text.pair for text in texts])
+    else:
+        assert isinstance(contract, ImageContract)
+        files, skipped = find_files(inputs, IMAGE_SUFFIXES)
+        batch, places = unit_images(read_images(files, contract)), [str(path) for path in files]
+    found = probabilities(model or context.registry.load(version), batch)
     check_width(version, found.shape[1], contract)
     return Predictions(
         model=version.name,
@@ -102,7 +96,7 @@ def predict(context: JobContext, version: ModelVersion, inputs: Sequence[Path]) 
         run_id=version.run_id,
         skipped=skipped,
         predictions=tuple(
-            said(str(path), row, contract) for path, row in zip(files, found, strict=True)
+            said(place, row, contract) for place, row in zip(places, found, strict=True)
         ),
     )
 
@@ -119,78 +113,14 @@ def said(path: str, row: Float32Array, contract: Contract) -> Prediction:
     )
 
 
-def contract_of(context: JobContext, version: ModelVersion) -> Contract:
-    """What a version takes and says.
-
-    Raises:
-        PromotionError: If it is no classifier, or was never evaluated.
-        TrackingError: If the server does not answer, or the version does not state its input.
-    """
-    if not version.name.endswith(ENDING):
-        raise PromotionError(
-            f"model {version.name}",
-            got="a model that is not a classifier",
-            wanted=f"one whose name ends in {ENDING}",
-            remedy="Only classifiers take images and answer with a class.",
-        )
-    class_names = _class_names(context, version)
-    label = f"model {version.name} version {version.version}"
-    channels, height, width = input_shape(version.tags, label)
-    return Contract(class_names, (channels, height, width), _background(context, version))
-
-
-def _background(context: JobContext, version: ModelVersion) -> Colour:
-    """That of the data it was trained on; where this machine does not know them, the usual one."""
-    dataset = version.name.removesuffix(ENDING)
-    for record in context.workspace.ledger.records(dataset):
-        if record.version == version.tags.get(Tag.DATASET_VERSION):
-            red, green, blue = record.section.get("prepare", {}).get("background", BLACK)
-            return red, green, blue
-    own = dataset not in DATASETS
-    prepared = PoolConfig if own else DATASETS.get(dataset).prepare_config
-    field = prepared.model_fields.get("background")
-    red, green, blue = field.default if field else BLACK
-    return red, green, blue
-
-
-def _class_names(context: JobContext, version: ModelVersion) -> tuple[str, ...]:
-    try:
-        text = context.tracker.read_text(version.run_id, CANDIDATE_REPORT)
-    except TrackingUnavailableError:
-        raise
-    except TrackingError as error:
-        raise PromotionError(
-            f"model {version.name} version {version.version}",
-            got=f"no {CANDIDATE_REPORT} in its run, where the names of its classes stand",
-            wanted="a version that a night has evaluated",
-            remedy="Choose another version.",
-        ) from error
-    return EvaluationReport.model_validate_json(text).class_names
-
-
-def check_width(version: ModelVersion, width: int, contract: Contract) -> None:
-    """Refuse a model whose scores are not one for each class.
-
-    Raises:
-        PromotionError: If the numbers differ.
-    """
-    if width != len(contract.class_names):
-        raise PromotionError(
-            f"model {version.name} version {version.version}",
-            got=f"{width} scores for an image",
-            wanted=f"one for each of its {len(contract.class_names)} classes",
-            remedy="Choose another version.",
-        )
-
-
-def find_images(inputs: Sequence[Path]) -> tuple[list[Path], int]:
-    """Files that were named, and those below folders whose names end like an image's.
+def find_files(inputs: Sequence[Path], suffixes: frozenset[str]) -> tuple[list[Path], int]:
+    """Files that were named, and those below folders whose names end fittingly.
 
     Returns:
         The files, folders sorted by path, and how many others lie in the folders.
 
     Raises:
-        ConfigError: If an input does not exist, or there is no image.
+        ConfigError: If an input does not exist, or there is no such file.
     """
     files: list[Path] = []
     skipped = 0
@@ -199,24 +129,54 @@ def find_images(inputs: Sequence[Path]) -> tuple[list[Path], int]:
             raise ConfigError(
                 f"input {given}",
                 got="nothing there",
-                wanted="an image file or a folder",
+                wanted="a file or a folder",
                 remedy="Correct the path.",
             )
         if not given.is_dir():
             files.append(given)
             continue
         below = sorted(path for path in given.rglob("*") if path.is_file())
-        images = [path for path in below if path.suffix.lower() in SUFFIXES]
-        files += images
-        skipped += len(below) - len(images)
+        fitting = [path for path in below if path.suffix.lower() in suffixes]
+        files += fitting
+        skipped += len(below) - len(fitting)
     if not files:
         raise ConfigError(
             "inputs",
-            got=f"no image ({skipped} other files)",
-            wanted="at least one file that ends in " + ", ".join(sorted(SUFFIXES)),
-            remedy="Name image files or a folder with some.",
+            got=f"nothing to classify ({skipped} other files)",
+            wanted="at least one file that ends in " + ", ".join(sorted(suffixes)),
+            remedy="Name files or a folder with some.",
         )
     return files, skipped
+
+
+@dataclass(frozen=True)
+class PlacedText:
+    """A text, or two, and where they stand."""
+
+    place: str
+    pair: Pair
+
+
+def read_texts(paths: Sequence[Path]) -> list[PlacedText]:
+    """The texts of files: one on each line, which may be JSON; empty lines are skipped.
+
+    Raises:
+        DataError: If a file cannot be read, or a text is unusable; it names file and line.
+    """
+    found = []
+    for path in paths:
+        try:
+            lines = path.read_bytes().splitlines()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise _refused([Unreadable(str(path), reason)], len(paths), "text files") from error
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                place = f"{path}:{number}"
+                found.append(PlacedText(place, parse_text(line, place)))
+    if not found:
+        raise bad_text(", ".join(map(str, paths[:SHOWN])), "no text", "one on each line")
+    return found
 
 
 class _Files:
@@ -239,7 +199,7 @@ class _Files:
         """Nothing is kept open."""
 
 
-def read_images(paths: Sequence[Path], contract: Contract) -> UInt8Array:
+def read_images(paths: Sequence[Path], contract: ImageContract) -> UInt8Array:
     """Decode all files as the data preparation does: (N, C, H, W) uint8.
 
     Raises:
@@ -254,26 +214,20 @@ def read_images(paths: Sequence[Path], contract: Contract) -> UInt8Array:
     return images
 
 
-def _refused(bad: Sequence[Unreadable], count: int) -> DataError:
+def _refused(bad: Sequence[Unreadable], count: int, wanted: str = "image files") -> DataError:
     first = ", ".join(f"{item.path} ({item.reason})" for item in bad[:SHOWN])
     return CorruptDataError(
         "inputs",
         got=f"{len(bad)} unreadable of {count} files: {first}"
         + (" and others" if len(bad) > SHOWN else ""),
-        wanted="image files",
+        wanted=wanted,
         remedy="Repair them or leave them out; nothing was predicted.",
     )
 
 
-def unit_images(images: UInt8Array) -> torch.Tensor:
-    """(N, C, H, W) float32 in [0, 1], with the arithmetic of the evaluation."""
-    return torch.from_numpy(images).float().div_(255)
-
-
 @torch.inference_mode()
-def probabilities(model: nn.Module, images: UInt8Array) -> Float32Array:
-    """(N, classes) probabilities for images (N, C, H, W) uint8."""
-    starts = range(0, len(images), BATCH)
-    scores = [model(unit_images(images[start : start + BATCH])) for start in starts]
-    found: Float32Array = torch.cat(scores).softmax(1).numpy()
+def probabilities(model: nn.Module, inputs: Inputs) -> Float32Array:
+    """(N, classes) probabilities for images (N, C, H, W) in [0, 1] or token ids (N, L)."""
+    batches = torch.split(torch.from_numpy(inputs), BATCH)
+    found: Float32Array = torch.cat([model(batch) for batch in batches]).softmax(1).numpy()
     return found

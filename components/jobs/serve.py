@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from components.errors import PortInUseError, PromotionError, TrackingUnavailableError
 from components.jobs.context import JobContext
-from components.jobs.predict import Contract, check_width, contract_of
+from components.jobs.contracts import Contract, check_width, contract_of
 from components.jobs.references import Reference, find
 from components.jobs.serve_app import Application, Classifying, ServedModel, application
 from components.tracking.base import ModelRegistry, ModelVersion
@@ -133,15 +133,15 @@ def load_served(context: JobContext, reference: Reference, version: ModelVersion
     """
     from components.tracking.serving import load_scoring_model, scoring_app
 
-    contract = contract_of(context, version)
     model = load_scoring_model(version)
+    contract = contract_of(context, version, model.module)
     try_out(version, contract, model)
     about = ServedModel(
         name=version.name,
         version=version.version,
         alias=reference.alias,
         classes=contract.class_names,
-        image_shape=contract.image_shape,
+        input_shape=contract.input_shape,
         run=context.tracker.get(version.run_id).url,
         loaded_at=datetime.now(UTC),
     )
@@ -149,18 +149,18 @@ def load_served(context: JobContext, reference: Reference, version: ModelVersion
 
 
 def try_out(version: ModelVersion, contract: Contract, model: Classifying) -> None:
-    """Let a model classify black images, so that the first real ones find it warm.
+    """Let a model classify empty inputs, so that the first real ones find it warm.
 
     Raises:
         PromotionError: If it does not answer with finite scores, one for each class.
     """
-    scores = model.scores(np.zeros((TRIED_BATCH, *contract.image_shape), np.float32))
+    scores = model.scores(contract.blank(TRIED_BATCH))
     check_width(version, scores.shape[-1], contract)
     if scores.shape[0] != TRIED_BATCH or not np.isfinite(scores).all():
         raise PromotionError(
             f"model {version.name} version {version.version}",
             got=f"scores of shape {scores.shape} that are not all finite numbers",
-            wanted=f"finite ones, a row for each of {TRIED_BATCH} black images",
+            wanted=f"finite ones, a row for each of {TRIED_BATCH} empty inputs",
             remedy="It is not served; point the alias at another version.",
         )
 

@@ -16,24 +16,29 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from components.datasets.base import Float32Array
-from components.datasets.images import decode
 from components.errors import CorruptDataError
-from components.jobs.predict import Contract, said, unit_images
+from components.jobs.contracts import Contract, Inputs
+from components.jobs.predict import said
 
 VERSION_HEADER = "X-Nightforge-Version"
-MAX_BYTES = 32 << 20  # of an image that is sent to /classify
+MAX_BYTES = 32 << 20  # of what is sent to /classify
 MAX_BODY = 256 << 20  # of any request
 SHOWN = 300  # characters of each end of an error that are sent
 BAD_REQUEST, TOO_LARGE, SERVER_ERROR = 400, 413, 500
 INVOCATIONS = "/invocations"
-IMAGE_BODY = {"requestBody": {"content": {"image/*": {}}, "required": True}}
+BODY = {
+    "requestBody": {
+        "content": {"image/*": {}, "text/plain": {}, "application/json": {}},
+        "required": True,
+    }
+}
 
 
 class Classifying(Protocol):
     """A loaded model."""
 
-    def scores(self, images: Float32Array) -> Float32Array:
-        """Scores (B, classes) for images (B, C, H, W) float32 in [0, 1]."""
+    def scores(self, inputs: Inputs) -> Float32Array:
+        """Scores (B, classes) for images (B, C, H, W) in [0, 1] or token ids (B, L)."""
 
 
 class ServedModel(BaseModel):
@@ -45,7 +50,9 @@ class ServedModel(BaseModel):
     version: int
     alias: str | None = Field(description="The alias that is followed, if one is")
     classes: tuple[str, ...]
-    image_shape: tuple[int, int, int] = Field(description="Channels, height, width")
+    input_shape: tuple[int, ...] = Field(
+        description="Channels, height and width of an image, or number of tokens"
+    )
     run: str = Field(description="Page of the training run")
     loaded_at: datetime
 
@@ -71,14 +78,14 @@ def application(
         """Which version answers."""
         return about
 
-    @app.post("/classify", response_model=Classified, openapi_extra=IMAGE_BODY)
+    @app.post("/classify", response_model=Classified, openapi_extra=BODY)
     async def classify(request: Request) -> JSONResponse:
-        """Classify one image file, sent as it is."""
+        """Classify one image file, or one text, sent as it is (or JSON with text and second)."""
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
             if len(body) > MAX_BYTES:
-                return _refusal(TOO_LARGE, f"wanted an image of up to {MAX_BYTES} bytes")
+                return _refusal(TOO_LARGE, f"wanted up to {MAX_BYTES} bytes")
         try:
             found = await asyncio.to_thread(classified, bytes(body), about, contract, model)
         except CorruptDataError as error:
@@ -97,14 +104,12 @@ def application(
 def classified(
     data: bytes, about: ServedModel, contract: Contract, model: Classifying
 ) -> Classified:
-    """The class of one encoded image.
+    """The class of one encoded image, or of one text.
 
     Raises:
-        CorruptDataError: If it is no image.
+        CorruptDataError: If it is not what the model takes.
     """
-    channels, height, width = contract.image_shape
-    image = decode(data, (height, width), channels, contract.background)
-    scores = torch.from_numpy(model.scores(unit_images(image[None].copy()).numpy()))
+    scores = torch.from_numpy(model.scores(contract.read(data)))
     found = said("", scores.softmax(1)[0].numpy(), contract)
     return Classified(
         class_name=found.class_name,

@@ -34,6 +34,7 @@ MODES: Mapping[str, Mode] = {
 }
 _METRICS: Mapping[ModelKind, str] = {
     ModelKind.CLASSIFIER: "validation_accuracy",
+    ModelKind.TEXT_CLASSIFIER: "validation_accuracy",
     ModelKind.REGRESSOR: "validation_loss",
     ModelKind.IMAGE_GAN: "kernel_distance",
     ModelKind.POINT_GAN: "kernel_distance",

@@ -18,6 +18,7 @@ from components.jobs.attempts import only_attempt
 from components.jobs.context import JobContext, shape_tag
 from components.jobs.learners import Learned, Recipe, learn
 from components.models import MODELS
+from components.models.spec import ModelKind
 from components.tracking import figures
 from components.tracking.base import (
     SAMPLES,
@@ -31,6 +32,8 @@ from components.tracking.base import (
 from components.training.precision import describe_device, pick_device
 from components.training.reporting import Epoch, Reporter, UInt8Images
 from components.versioning.versions import DatasetVersion
+
+SAFETENSORS = "model.safetensors"  # in a folder that a text encoder starts from
 
 
 @dataclass(frozen=True)
@@ -52,14 +55,17 @@ def training_fingerprint(dataset_version: str, recipe: Recipe, force_token: str 
     ]
     if recipe.kind.gan:
         modules.append("components.evaluation.kernel_distance")
+    if recipe.kind is ModelKind.TEXT_CLASSIFIER:
+        modules.append("components.text.deployable")
     options = recipe.network.of(MODELS.get(recipe.model))
+    start = Path(str(options.get("source", ""))) / SAFETENSORS
     return fingerprint(
         dataset_version=dataset_version,
         config=recipe.config,
         modules=modules,
         model=recipe.model,
         network=json.dumps(options, sort_keys=True),
-        weights=_digest(str(options.get("weights", ""))),
+        weights=_digest(str(options.get("weights", ""))) + _digest(str(start)),
         force=force_token,
     )
 

@@ -22,5 +22,7 @@ MODELS: Catalog[ModelSpec] = Catalog(
         "dcgan": "components.models.dcgan:SPEC",
         "linear": "components.models.linear:SPEC",
         "gaussian_gan": "components.models.gaussian_gan:SPEC",
+        "bag_of_words": "components.text.bag_of_words:SPEC",
+        "encoder": "components.text.encoder:SPEC",
     },
 )

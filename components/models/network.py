@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.models.backbone import BackboneConfig
 from components.models.dcgan import DcganConfig
+from components.models.encoder import EncoderConfig
 from components.models.mlp import MlpConfig
-from components.models.spec import ModelSpec
+from components.models.spec import ModelSpec, Pair, Tokeniser
 
 
 class NetworkConfig(BaseModel):
@@ -20,6 +22,7 @@ class NetworkConfig(BaseModel):
     mlp: MlpConfig = Field(MlpConfig(), description="Used by the model mlp")
     backbone: BackboneConfig = Field(BackboneConfig(), description="Used by the model backbone")
     dcgan: DcganConfig = Field(DcganConfig(), description="Used by the model dcgan")
+    encoder: EncoderConfig = Field(EncoderConfig(), description="Used by the model encoder")
 
     def of(self, spec: ModelSpec) -> dict[str, Any]:
         """The options that a model reads, by name; empty if it has none."""
@@ -27,5 +30,12 @@ class NetworkConfig(BaseModel):
 
     def build(self, spec: ModelSpec, *sizes: Any) -> Any:
         """Fresh networks; see `ModelKind` for the sizes and what is returned."""
-        options = (getattr(self, spec.section),) if spec.section else ()
-        return spec.build(*sizes, *options)
+        return spec.build(*sizes, *self._options(spec))
+
+    def tokeniser(self, spec: ModelSpec, texts: Sequence[Pair]) -> Tokeniser:
+        """The tokeniser of a text model; `texts` are those it is trained on."""
+        assert spec.tokeniser
+        return spec.tokeniser(texts, *self._options(spec))
+
+    def _options(self, spec: ModelSpec) -> tuple[Any, ...]:
+        return (getattr(self, spec.section),) if spec.section else ()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
 
 
 class ModelKind(StrEnum):
@@ -17,27 +20,61 @@ class ModelKind(StrEnum):
       (B, features) to (B, targets).
     - IMAGE_GAN, images: image shape; a `Gan`.
     - POINT_GAN, generated problems: number of coordinates; a `Gan`.
+    - TEXT_CLASSIFIER, labelled texts: size of the vocabulary and number of classes; a module from
+      (B, L) int64 token ids to (B, classes) unnormalised scores.
     """
 
     CLASSIFIER = "classifier"
     REGRESSOR = "regressor"
     IMAGE_GAN = "image GAN"
     POINT_GAN = "point GAN"
+    TEXT_CLASSIFIER = "text classifier"
 
     @property
-    def images(self) -> bool:
-        """Whether it learns from images rather than from generated tensors."""
-        return self in (ModelKind.CLASSIFIER, ModelKind.IMAGE_GAN)
+    def data(self) -> str:
+        """What it learns from: images, tensors or texts, as a dataset's card says."""
+        if self is ModelKind.TEXT_CLASSIFIER:
+            return "texts"
+        return "images" if self in (ModelKind.CLASSIFIER, ModelKind.IMAGE_GAN) else "tensors"
 
     @property
     def role(self) -> str:
         """What a trained one is in the registry: classifier, regressor or generator."""
-        return "generator" if self.gan else str(self)
+        return "generator" if self.gan else str(self).rpartition(" ")[2]
 
     @property
     def gan(self) -> bool:
         """Whether the section `gan` rather than `training` says how it is trained."""
         return self in (ModelKind.IMAGE_GAN, ModelKind.POINT_GAN)
+
+
+Pair = tuple[str, str]  # a text, and a second one or nothing
+
+
+class Tokeniser(Protocol):
+    """Turns texts into numbers, the same for training, evaluation and use."""
+
+    @property
+    def vocabulary(self) -> int:
+        """Ids are below it."""
+
+    @property
+    def padding(self) -> int:
+        """The id that fills short texts at their end."""
+
+    def encode(self, texts: Sequence[Pair]) -> npt.NDArray[np.int64]:
+        """Ids (N, L) of texts; longer ones are cut."""
+
+    def stored(self) -> bytes:
+        """Everything it is, to be kept with the model."""
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """A network of which more learns as training goes on."""
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """Decide what learns in an epoch; 1 is the first."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +85,11 @@ class ModelSpec:
         kind: Decides what `build` is given and returns.
         build: Sizes, and then the section's values where there is one, to fresh networks.
         section: Field of `NetworkConfig` that holds its options.
+        tokeniser: Of a text model: training texts, and then the section's values where there is
+            one, to what turns texts into ids.
     """
 
     kind: ModelKind
     build: Callable[..., Any]
     section: str | None = None
+    tokeniser: Callable[..., Tokeniser] | None = None

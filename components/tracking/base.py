@@ -7,9 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from components.datasets.base import UInt8Array
@@ -204,7 +203,7 @@ class Tracker(Protocol):
     def artifact_page(self, run: TrackedRun, path: str) -> str:
         """Where the server's own pages show an artifact."""
 
-    def log_model(self, run_id: str, model: nn.Module, example: npt.NDArray[np.float32]) -> None:
+    def log_model(self, run_id: str, model: nn.Module, example: npt.NDArray[Any]) -> None:
         """Store `model` with signature and input example, in a format without pickle.
 
         Args:

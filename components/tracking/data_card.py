@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from components.datasets.base import Split
-from components.datasets.prepared import Card, ImageCard, TensorCard
+from components.datasets.prepared import Card, ImageCard, TensorCard, TextCard
 
 SHOWN_CLASSES = 60
 SHOWN_FILES = 20
@@ -32,6 +32,8 @@ def markdown(card: Card, version: str, source: str, change: str | None) -> str:
     lines += [f"- {change}"] if change else []
     if isinstance(card, ImageCard):
         lines += [*_images(card)]
+    elif isinstance(card, TextCard):
+        lines += [*_texts(card)]
     elif isinstance(card, TensorCard):
         lines += [*_tensors(card)]
     return "\n".join(lines) + "\n"
@@ -46,6 +48,18 @@ def _images(card: ImageCard) -> Iterator[str]:
     yield f"- unreadable files left out: {len(card.unreadable)}"
     for item in card.unreadable[:SHOWN_FILES]:
         yield f"    - `{item.path}`: {item.reason}"
+    yield from _classes(card)
+
+
+def _texts(card: TextCard) -> Iterator[str]:
+    what = "pairs of texts" if card.pairs else "texts"
+    yield f"- {what} of up to {card.longest:,} characters, each with a class"
+    for name, value in card.truth.items():
+        yield f"- {name}: {str(value)[:200]}"
+    yield from _classes(card)
+
+
+def _classes(card: ImageCard | TextCard) -> Iterator[str]:
     yield ""
     yield "| class | train | validation | test |"
     yield "|---|---:|---:|---:|"

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
 from components.datasets.base import UInt8Array
@@ -115,7 +114,7 @@ class MemoryTracker:
         """See `Tracker`."""
         return f"{run.url}/artifacts/{path}"
 
-    def log_model(self, run_id: str, model: nn.Module, example: npt.NDArray[np.float32]) -> None:
+    def log_model(self, run_id: str, model: nn.Module, example: npt.NDArray[Any]) -> None:
         """See `Tracker`."""
         self.models[self.get(run_id).run_id] = copy.deepcopy(model).eval()
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from importlib.metadata import version as package_version
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import urlencode
 
 import mlflow
@@ -199,7 +199,7 @@ class MlflowTracker:
         return f"{place}/artifacts/{path}{question}{view}"
 
     @translated
-    def log_model(self, run_id: str, model: nn.Module, example: npt.NDArray[np.float32]) -> None:
+    def log_model(self, run_id: str, model: nn.Module, example: npt.NDArray[Any]) -> None:
         """See `Tracker`."""
         import mlflow.pytorch
         import torch

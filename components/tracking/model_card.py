@@ -10,6 +10,7 @@ from components.evaluation.report import (
     EvaluationReport,
     GenerationReport,
 )
+from components.models.spec import ModelKind
 from components.promotion.statistics import wilson_interval
 from components.tracking.base import Tag, TrackedRun
 
@@ -26,8 +27,9 @@ def markdown(name: str, run: TrackedRun, report: AnyReport, links: Mapping[str, 
         report: Its evaluation on the held-out test split.
         links: Where it comes from: name to address.
     """
+    texts = run.tags[Tag.KIND] == ModelKind.TEXT_CLASSIFIER
     about = {
-        "classification": _classifier,
+        "classification": _text_classifier if texts else _classifier,
         "generation": _generator,
         "error": _regressor,
     }[report.kind]
@@ -45,10 +47,27 @@ def markdown(name: str, run: TrackedRun, report: AnyReport, links: Mapping[str, 
 
 
 def _classifier(name: str, report: EvaluationReport) -> Iterator[str]:
-    yield from _metrics(report)
-    yield from _limits(report)
+    yield from _metrics(report, "image")
+    yield from _limits(report, "picture")
     yield from _loading(name, "scores = model(images)  # (B, C, H, W) float32 in [0, 1]")
     yield f"`nightforge predict {name} IMAGE...` names classes."
+    yield from _order(report)
+
+
+def _text_classifier(name: str, report: EvaluationReport) -> Iterator[str]:
+    yield from _metrics(report, "text")
+    yield from _limits(report, "text")
+    yield from _loading(
+        name,
+        "tokeniser = tokeniser_of(model)  # stored in it; from components.text.deployable",
+        'ids = torch.from_numpy(tokeniser.encode([("a text", "")]))  # or a pair of texts',
+        "scores = model(ids)",
+    )
+    yield f"`nightforge predict {name} TEXTS.txt` names classes, of one text a line."
+    yield from _order(report)
+
+
+def _order(report: EvaluationReport) -> Iterator[str]:
     if len(report.class_names) <= WEAKEST:
         yield from ("", "Scores in this order: " + ", ".join(report.class_names) + ".")
 
@@ -86,14 +105,14 @@ def _data(run: TrackedRun, report: AnyReport) -> Iterator[str]:
     yield f"- {classes}{report.n:,} test examples, never trained on"
 
 
-def _metrics(report: EvaluationReport) -> Iterator[str]:
+def _metrics(report: EvaluationReport, what: str) -> Iterator[str]:
     hits = int(report.correct().sum())
     low, high = wilson_interval(hits, report.n)
     yield from ("", "## Metrics", "", "| metric | value | 95 % interval |", "|---|---:|---|")
     yield f"| test accuracy | {hits / report.n:.4f} | {low:.4f} to {high:.4f} |"
     yield f"| test loss | {_number(report.loss)} | |"
     yield f"| expected calibration error | {_number(report.calibration_error)} | |"
-    yield f"| milliseconds for one image | {_number(report.latency_ms)} | |"
+    yield f"| milliseconds for one {what} | {_number(report.latency_ms)} | |"
     most = len(report.class_names) > WEAKEST
     which = f"The {WEAKEST} weakest classes:" if most else "Classes, the weakest first:"
     yield from ("", which, "", "| class | recall | 95 % interval | precision |")
@@ -102,7 +121,7 @@ def _metrics(report: EvaluationReport) -> Iterator[str]:
         count = report.labels.count(index)
         found = round(report.recall[index] * count)
         between = (
-            "no test image"
+            f"no test {what}"
             if not count
             else "{:.3f} to {:.3f}".format(*wilson_interval(found, count))
         )
@@ -112,20 +131,20 @@ def _metrics(report: EvaluationReport) -> Iterator[str]:
         )
 
 
-def _limits(report: EvaluationReport) -> Iterator[str]:
+def _limits(report: EvaluationReport, what: str) -> Iterator[str]:
     yield from ("", "## Limits", "")
-    yield "- It knows these classes only and names one of them for any picture whatsoever."
-    yield "- The intervals hold for pictures like those of the test split, not for others."
+    yield f"- It knows these classes only and names one of them for any {what} whatsoever."
+    yield f"- The intervals hold for {what}s like those of the test split, not for others."
     yield (
         "- Its probabilities are as wrong, on average, as the calibration error says "
         f"({_number(report.calibration_error)})."
     )
 
 
-def _loading(name: str, call: str) -> Iterator[str]:
+def _loading(name: str, *calls: str) -> Iterator[str]:
     yield from ("", "## Use", "", "```python", "import mlflow", "")
     yield f'model = mlflow.pytorch.load_model("models:/{name}@champion")'
-    yield from (call, "```", "")
+    yield from (*calls, "```", "")
 
 
 def _lineage(run: TrackedRun, links: Mapping[str, str]) -> Iterator[str]:

@@ -13,8 +13,9 @@ from fastapi import FastAPI
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 from mlflow.pyfunc import scoring_server
+from torch import nn
 
-from components.datasets.base import Float32Array
+from components.datasets.base import Float32Array, Int64Array
 from components.tracking.base import ModelVersion
 from components.tracking.mlflow import translated
 
@@ -46,13 +47,19 @@ class ScoringModel:
                 f"the model failed ({type(error).__name__}: {said})", error_code=INTERNAL_ERROR
             ) from error
 
-    def scores(self, images: Float32Array) -> Float32Array:
-        """Scores (B, classes) for images (B, C, H, W) float32 in [0, 1].
+    @property
+    def module(self) -> nn.Module:
+        """The model itself."""
+        found: nn.Module = self._pyfunc.get_raw_model()
+        return found
+
+    def scores(self, inputs: Float32Array | Int64Array) -> Float32Array:
+        """Scores (B, classes) for images (B, C, H, W) in [0, 1] or token ids (B, L).
 
         Raises:
             MlflowException: As `predict`.
         """
-        return np.asarray(self.predict(images), dtype=np.float32)
+        return np.asarray(self.predict(inputs), dtype=np.float32)
 
 
 @translated

@@ -13,8 +13,9 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from components.datasets.device_loader import DeviceSplit, TensorSplit
+from components.datasets.device_loader import DeviceSplit, TensorSplit, TokenSplit
 from components.datasets.stream import StreamedSplit
+from components.models.spec import Staged
 from components.training.accelerate import Forward, accelerated
 from components.training.augment import AUGMENTATIONS, Augmentation
 from components.training.distributed import SOLO, Group
@@ -26,7 +27,7 @@ from components.training.precision import mixed, peak_memory_mib, synchronise, t
 from components.training.reporting import EpochMetrics, Reporter
 
 EVALUATION_BATCH = 1000
-TrainingSplit = DeviceSplit | StreamedSplit | TensorSplit
+TrainingSplit = DeviceSplit | StreamedSplit | TensorSplit | TokenSplit
 
 
 class TrainConfig(LoopConfig):
@@ -56,6 +57,10 @@ class TrainConfig(LoopConfig):
         Augmentation,
         Field(description="Of training images; crop_flip pads by 4, cuts at random and mirrors"),
     ] = "none"
+    examples: Annotated[
+        int,
+        Field(ge=0, le=10**9, description="Learn from so many, drawn by the seed; from all if 0"),
+    ] = 0
     compile: Annotated[
         bool, Field(description="Translate the network with torch.compile; costs a minute first")
     ] = False
@@ -161,6 +166,8 @@ class _Loop:
         progress = self.session.begin(epoch, config.seed, steps, columns=3)
         first = progress.step
         self.model.train()
+        if isinstance(self.model, Staged):
+            self.model.begin_epoch(epoch, config.epochs)
         batches = train.shuffled(config.batch_size, progress.generator)
         for examples, targets in self.session.batches(progress, batches):
             self._step(examples, targets, progress)

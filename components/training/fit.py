@@ -8,21 +8,30 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
-from components.datasets.base import Split
-from components.datasets.device_loader import tensors_to_device
-from components.datasets.prepared import PreparedDataset, PreparedTensors, load
+from components.datasets.base import Arrays, Int64Array, Split, Tensors, Text
+from components.datasets.device_loader import TokenSplit, tensors_to_device, tokens_to_device
+from components.datasets.prepared import (
+    WHAT,
+    Prepared,
+    PreparedDataset,
+    PreparedTensors,
+    PreparedTexts,
+    load,
+)
 from components.datasets.stream import open_split
 from components.errors import ConfigError, CorruptDataError, NightforgeError
 from components.models import MODELS
 from components.models.network import NetworkConfig
-from components.models.spec import ModelKind, ModelSpec
+from components.models.spec import ModelKind, ModelSpec, Tokeniser
 from components.training.classifier import (
     TrainConfig,
     TrainingSplit,
@@ -64,17 +73,23 @@ class Fitted:
     """A trained network with the data it was trained on."""
 
     net: nn.Module
-    prepared: PreparedDataset | PreparedTensors
+    prepared: Prepared
     result: TrainResult
+    tokeniser: Tokeniser | None
 
 
 @dataclass(frozen=True)
 class OpenData:
-    """Prepared data with the two splits that training needs, on the device."""
+    """Prepared data with the two splits that training needs, on the device.
 
-    prepared: PreparedDataset | PreparedTensors
+    Attributes:
+        tokeniser: What turned texts into ids.
+    """
+
+    prepared: Prepared
     train: TrainingSplit
     validation: TrainingSplit
+    tokeniser: Tokeniser | None = None
 
 
 def open_data(request: FitRequest) -> OpenData:
@@ -87,11 +102,21 @@ def open_data(request: FitRequest) -> OpenData:
     spec, prepared, device = MODELS.get(request.model), load(request.directory), pick_device()
     refuse_mismatch(request.model, spec, prepared)
     refuse_small(prepared, request.training)
+    _refuse_options(request, prepared)
+    if isinstance(prepared, PreparedTexts):
+        return _open_texts(request, spec, prepared, device)
     train, validation = (
         _open(prepared, split, device, request.training)
         for split in (Split.TRAIN, Split.VALIDATION)
     )
     return OpenData(prepared, train, validation)
+
+
+def reading(request: FitRequest) -> tuple[object, ...]:
+    """What of a request decides how its data are opened; equal for requests that can share them."""
+    training, spec = request.training, MODELS.get(request.model)
+    drawn = (training.examples, training.seed) if training.examples else None
+    return drawn, spec.tokeniser, request.network.of(spec) if spec.tokeniser else None
 
 
 def fit(
@@ -113,6 +138,9 @@ def fit(
     torch.manual_seed(config.seed)
     if isinstance(prepared, PreparedTensors):
         sizes: tuple[object, ...] = (prepared.card.feature_width, prepared.card.target_width)
+    elif isinstance(prepared, PreparedTexts):
+        assert data.tokeniser
+        sizes = (data.tokeniser.vocabulary, len(prepared.card.class_names))
     else:
         sizes = (prepared.card.image_shape, len(prepared.card.class_names))
     net: nn.Module = request.network.build(spec, *sizes).to(data.train.device)
@@ -128,53 +156,121 @@ def fit(
         group,
         request.until,
     )
-    return Fitted(net, prepared, result)
+    return Fitted(net, prepared, result, data.tokeniser)
+
+
+def _open_texts(
+    request: FitRequest, spec: ModelSpec, prepared: PreparedTexts, device: torch.device
+) -> OpenData:
+    chosen = _drawn(prepared, Split.TRAIN, request.training)
+    texts = [(text.text, text.second) for text in _rows(prepared.splits[Split.TRAIN], chosen)]
+    tokeniser = request.network.tokeniser(spec, texts)
+    train, validation = (
+        tokenised(prepared, split, tokeniser, device, _drawn(prepared, split, request.training))
+        for split in (Split.TRAIN, Split.VALIDATION)
+    )
+    return OpenData(prepared, train, validation, tokeniser)
+
+
+def _drawn(prepared: Prepared, split: Split, config: TrainConfig) -> Int64Array | None:
+    """Rows of a split that are used; None for all."""
+    count = prepared.card.counts[split]
+    if split is not Split.TRAIN or not 0 < config.examples < count:
+        return None
+    return np.sort(np.random.default_rng(config.seed).permutation(count)[: config.examples])
+
+
+def _rows(texts: Sequence[Text], chosen: Int64Array | None) -> Sequence[Text]:
+    return texts if chosen is None else [texts[row] for row in chosen]
+
+
+def tokenised(
+    prepared: PreparedTexts,
+    split: Split,
+    tokeniser: Tokeniser,
+    device: torch.device,
+    chosen: Int64Array | None = None,
+) -> TokenSplit:
+    """A split, or the chosen rows of it, as ids on a device."""
+    texts = _rows(prepared.splits[split], chosen)
+    ids = tokeniser.encode([(text.text, text.second) for text in texts])
+    place = {name: label for label, name in enumerate(prepared.card.class_names)}
+    labels = np.array([place[text.label] for text in texts], np.int64)
+    return tokens_to_device(ids, labels, tokeniser.padding, device)
 
 
 def _open(
     prepared: PreparedDataset | PreparedTensors,
     split: Split,
     device: torch.device,
-    config: LoopConfig,
+    config: TrainConfig,
 ) -> TrainingSplit:
+    chosen = _drawn(prepared, split, config)
     if isinstance(prepared, PreparedTensors):
-        return tensors_to_device(prepared.splits[split], device)
+        tensors = prepared.splits[split]
+        if chosen is not None:
+            tensors = Tensors(tensors.features[chosen], tensors.targets[chosen])
+        return tensors_to_device(tensors, device)
     card, resident = prepared.card, int(config.resident_gib * GIB)
-    return open_split(prepared.splits[split], card.mean, card.std, device, resident)
+    arrays = prepared.splits[split]
+    if chosen is not None:
+        arrays = Arrays(arrays.images[chosen], arrays.labels[chosen])
+    return open_split(arrays, card.mean, card.std, device, resident)
 
 
-def refuse_mismatch(
-    model: str, spec: ModelSpec, prepared: PreparedDataset | PreparedTensors
-) -> None:
+def refuse_mismatch(model: str, spec: ModelSpec, prepared: Prepared) -> None:
     """Refuse data that a model cannot learn from.
 
     Raises:
         ConfigError: Naming model, dataset and what fits.
     """
-    images = isinstance(prepared, PreparedDataset)
     targets = prepared.card.target_width if isinstance(prepared, PreparedTensors) else 1
     wanted = {
         ModelKind.CLASSIFIER: "images with class labels",
         ModelKind.IMAGE_GAN: "images",
         ModelKind.REGRESSOR: "features and targets, as linear and high_dimensional have",
         ModelKind.POINT_GAN: "points, as gaussian_2d has",
+        ModelKind.TEXT_CLASSIFIER: "labelled texts, as reviews has",
     }[spec.kind]
-    if images != spec.kind.images or (spec.kind is ModelKind.REGRESSOR and not targets):
+    kind = prepared.card.kind
+    if kind != spec.kind.data or (spec.kind is ModelKind.REGRESSOR and not targets):
         raise ConfigError(
             f"model {model} on dataset {prepared.card.name}",
-            got="images" if images else "tensors of a generated problem",
+            got=WHAT[type(prepared)],
             wanted=wanted,
             remedy="Choose another dataset, or another model.",
         )
 
 
-def refuse_small(prepared: PreparedDataset | PreparedTensors, config: LoopConfig) -> None:
+def _refuse_options(request: FitRequest, prepared: Prepared) -> None:
+    """Refuse what only other data, or one process, can have."""
+    training, texts = request.training, isinstance(prepared, PreparedTexts)
+    if training.augment != "none" and not isinstance(prepared, PreparedDataset):
+        raise ConfigError(
+            f"training.augment on dataset {prepared.card.name}",
+            got=training.augment,
+            wanted=f"none: these are {WHAT[type(prepared)]}",
+            remedy="Set training.augment=none.",
+        )
+    gradual = texts and request.network.encoder.train == "gradual"
+    if gradual and training.processes > 1:
+        raise ConfigError(
+            "training.processes",
+            got=f"{training.processes} with network.encoder.train=gradual",
+            wanted="1: processes must agree from the start on what learns",
+            remedy="Set training.processes=1, or train all layers.",
+        )
+
+
+def refuse_small(prepared: Prepared, config: LoopConfig) -> None:
     """Refuse a training split that does not fill one batch.
 
     Raises:
         CorruptDataError: With the two numbers.
     """
     count = prepared.card.counts[Split.TRAIN]
+    if isinstance(config, TrainConfig) and config.examples:
+        count = min(count, config.examples)
     if count < config.batch_size:
         raise CorruptDataError(
             f"dataset {prepared.card.name}",

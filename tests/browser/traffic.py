@@ -15,6 +15,10 @@ THEIRS = [
     r"404 GET .*/mlflow/users/current",  # MLflow asks for the account also where there are none
     r"409 POST .*/create_flow_run",  # the bad value; the form then shows why, and on the console
     r"console \w+ .*/assets/FlowRunCreate-.*\.js",
+    # A task run that a page heard of by an event and the server has not stored yet.
+    r"404 GET .*:\d+/api/task_runs/[0-9a-f-]+",
+    r"console \w+: Batch lookup failed for id: (?s:.*)",
+    r"console \w+ .*/assets/index-[\w-]+\.js",
     r"503 \w+ .*:\d+/api/.*",  # Prefect over SQLite, when busy; its page asks again
 ]
 

@@ -9,7 +9,7 @@ import pytest
 
 from components.datasets import DATASETS
 from components.datasets.base import DataConfig, FetchConfig, Split
-from components.datasets.prepared import PreparedDataset, PreparedTensors, load
+from components.datasets.prepared import Prepared, PreparedDataset, PreparedTexts, load
 from components.datasets.sections import OWN_FILE, Datasets
 from components.datasets.sprites import SpritesConfig
 from components.settings import PROJECT_ROOT, Settings
@@ -52,14 +52,16 @@ def test_it_is_prepared_twice_with_the_same_bytes_and_splits_that_share_nothing(
     assert contents[0] == contents[1]
     prepared = load(made[0])
     assert prepared.card.name == name
-    assert isinstance(prepared, PreparedDataset) == spec.images
+    assert prepared.card.kind == spec.kind
     rows = {split: _rows(prepared, split) for split in Split}
     for one, other in ((Split.TRAIN, Split.TEST), (Split.TRAIN, Split.VALIDATION)):
         assert not rows[one] & rows[other]
     assert all(len(rows[split]) for split in Split)
 
 
-def _rows(prepared: PreparedDataset | PreparedTensors, split: Split) -> set[bytes]:
+def _rows(prepared: Prepared, split: Split) -> set[bytes]:
+    if isinstance(prepared, PreparedTexts):
+        return {f"{text.text}\n{text.second}".encode() for text in prepared.splits[split]}
     if isinstance(prepared, PreparedDataset):
         return {np.asarray(image).tobytes() for image in prepared.splits[split].images}
     return {row.tobytes() for row in prepared.splits[split].features}

@@ -20,8 +20,9 @@ from torch import nn
 
 from components.errors import PromotionError
 from components.jobs.context import JobContext, shape_tag
+from components.jobs.contracts import contract_of
 from components.jobs.evaluate import CANDIDATE_REPORT
-from components.jobs.predict import contract_of, predict
+from components.jobs.predict import predict
 from components.jobs.references import Reference, find
 from components.jobs.serve import Follower, load_served
 from components.jobs.serve_app import MAX_BYTES, VERSION_HEADER, Application
@@ -154,7 +155,7 @@ def test_the_service_says_what_it_serves(client: Client) -> None:
     answer = client.ask("GET", "/model")
     told = answer.json()
     assert (told["version"], told["alias"], told["classes"]) == (1, "champion", list(NAMES))
-    assert told["image_shape"] == list(SHAPE)
+    assert told["input_shape"] == list(SHAPE)
     assert client.follower.served.version.run_id in told["run"]
     assert told["loaded_at"]
     assert answer.headers[VERSION_HEADER] == "1"
@@ -164,7 +165,7 @@ def test_the_service_says_what_it_serves(client: Client) -> None:
 
 def test_size_and_classes_are_known_where_the_data_are_not(world: World) -> None:
     contract = contract_of(world.context, world.register(seed=1))
-    assert contract.image_shape == SHAPE
+    assert contract.input_shape == SHAPE
     assert contract.class_names == NAMES
 
 
@@ -204,7 +205,7 @@ def broken(world: World, version: ModelVersion) -> None:
     ("spoil", "words"),
     [
         (lambda world: broken(world, world.register(seed=3)), "still serving version 1"),
-        (lambda world: world.register(seed=3, outputs=2), "got 2 scores for an image"),
+        (lambda world: world.register(seed=3, outputs=2), "got 2 scores for one input"),
     ],
     ids=["a file that is cut short", "scores for other classes"],
 )

@@ -12,6 +12,7 @@ import sys
 from components.settings import Settings
 from components.tracking.base import DatasetInput, RunSpec, Tag
 from flows.connection import job_context
+from tests.waiting import until
 
 
 def main(restarts: int) -> None:
@@ -32,8 +33,13 @@ def main(restarts: int) -> None:
         spec = RunSpec("silent", "silent", str(run.id), {}, {Tag.FLOW_RUN: str(run.id)}, data)
         tracked = context.tracker.start(spec)
         lines: list[str] = []
-        while len(lines) < 3:  # closed in both, and what comes after
-            lines += Reconciler(context.settings, config, client, context.tracker).reconcile()
+        watching = Reconciler(context.settings, config, client, context.tracker)
+
+        def closed() -> bool:  # in both, and what comes after
+            lines.extend(watching.reconcile())
+            return len(lines) >= 3
+
+        until(closed)
         ended = context.tracker.get(tracked.run_id)
         tags = client.read_flow_run(run.id).tags
     found = {

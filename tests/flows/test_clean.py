@@ -11,7 +11,7 @@ from mlflow.tracking import MlflowClient
 
 from components.datasets.sprites import SpritesConfig, write_zip
 from tests.installation import Installation
-from tests.prefect_api import post
+from tests.prefect_api import post, run_flow
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -19,14 +19,12 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 NAME, MODEL = "shop", "shop-classifier"
-NIGHT = ["run", "nightly", "--set", f"dataset={NAME}", "--set", "model=softmax"]
-NIGHT += ["--set", "training.batch_size=32"]
+NIGHT = [f"dataset={NAME}", "model=softmax", "training.batch_size=32"]
 BY_SERVERS = ("logs", "prefect")  # they write whenever anybody asks them anything
 
 
 def night(servers: Installation, epochs: int) -> dict[str, Any]:
-    servers.ok(*NIGHT, "--set", f"training.epochs={epochs}")
-    return dict(servers.report())
+    return run_flow(servers, "nightly", *NIGHT, f"training.epochs={epochs}")
 
 
 def contents(home: Path) -> dict[str, bytes]:

@@ -16,6 +16,7 @@ from components.settings import Settings
 from flows.embedded import Embedded
 from flows.probes import Addresses, prefect_ready, worker_ready
 from tests.installation import Installation
+from tests.waiting import until
 
 
 def test_other_servers_of_the_shell_are_not_meant(
@@ -47,8 +48,8 @@ def test_a_run_during_a_start_waits_until_all_is_ready(installation: Installatio
         params.write("notifications: {slack-webhook/team: [failure]}\n")
     starting = installation.start("up")
     state = installation.home / "run" / "services.json"
-    while not state.exists():  # written while the start is under way
-        assert starting.poll() is None
+    until(state.exists)  # written while the start is under way
+    assert starting.poll() is None
     try:
         assert "Prefect run" in installation.ok(
             "run", "data", "--set", "dataset=fashion_mnist_sample"

@@ -19,6 +19,7 @@ from flows.reports import DecisionReport, ModelReport, RunReport, read_report
 from tests.installation import Installation
 from tests.prefect_api import finished, get, post
 from tests.receivers import MailReceiver, WebhookReceiver, serving, silent
+from tests.waiting import until
 
 pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 JSON = {"subject": "{{subject}}", "body": "{{body}}", "to": "{{name}}"}
@@ -163,10 +164,13 @@ def test_a_run_tells_those_who_asked_and_those_only(
     dead, absent = report.warnings
     assert dead.startswith("custom-webhook/dead was not notified: ConnectError")
     assert absent.startswith("custom-webhook/missing was not notified: ValueError")
-    mine, warned = {"logs": {"flow_run_id": {"any_": [good]}}}, set[str]()
-    while not {dead, absent} <= warned:  # pytest's time limit ends a log that never comes
+    mine = {"logs": {"flow_run_id": {"any_": [good]}}}
+
+    def warned() -> set[str]:
         logged = post(servers, "/logs/filter", mine)
-        warned = {line["message"] for line in logged if line["level"] == logging.WARNING}
+        return {line["message"] for line in logged if line["level"] == logging.WARNING}
+
+    until(lambda: {dead, absent} <= warned())
     key = {"artifacts": {"key": {"any_": ["self-check-report"]}}}
     artifacts = post(servers, "/artifacts/filter", key)
     assert any(dead in artifact["data"] for artifact in artifacts)

@@ -14,6 +14,7 @@ from components.settings import Settings
 from flows.embedded import Embedded
 from tests.installation import QUICK, Installation
 from tests.prefect_api import call, finished, get, post
+from tests.waiting import until
 
 pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -96,8 +97,7 @@ def test_a_killed_mlflow_server_comes_back_although_its_child_keeps_the_port(
     gone, _ = psutil.wait_procs([server], timeout=60)
     assert gone
     embedded = Embedded(Settings(home=servers.home))
-    while not all(service.running for service in embedded.status()):
-        pass  # pytest's time limit ends a server that never comes back
+    until(lambda: all(service.running for service in embedded.status()))
     assert child(servers, "mlflow server").pid != server.pid
 
 

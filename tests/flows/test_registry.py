@@ -8,19 +8,19 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from tests.installation import Installation
-from tests.prefect_api import post
+from tests.prefect_api import post, run_flow
 
 pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 MODEL = "linear-regressor"
-LINE = ["--set", "model=linear", "--set", "dataset=linear"]
+LINE = ["model=linear", "dataset=linear"]
 
 
 @pytest.fixture(scope="module")
 def two_champions(servers: Installation) -> MlflowClient:
     """A line fitted badly, and one fitted well after it."""
     for epochs in (1, 3):
-        servers.ok("run", "nightly", *LINE, "--set", f"training.epochs={epochs}")
-        assert servers.report()["decision"]["promoted"]  # type: ignore[index]
+        report = run_flow(servers, "nightly", *LINE, f"training.epochs={epochs}")
+        assert report["decision"]["promoted"]
     return MlflowClient(servers.addresses()["mlflow"])
 
 
@@ -56,16 +56,15 @@ def test_a_rollback_in_the_terminal_stands_in_the_history(
 def test_rollback_and_history_are_deployments_too(
     two_champions: MlflowClient, servers: Installation
 ) -> None:
-    arguments = ["--set", f"registered_model={MODEL}", "--set", "to=2"]
-    servers.ok("run", "rollback", *arguments, "--set", "reason=it was not the model")
+    choice, reason = f"registered_model={MODEL}", "it was not the model"
+    report = run_flow(servers, "rollback", choice, "to=2", f"reason={reason}")
     assert champion(two_champions) == "2"
-    notes = servers.report()["notes"]
-    assert notes == ["Version 2 is champion again instead of version 1: it was not the model"]
-    shown = servers.ok("run", "registry", *arguments[:2])
-    assert "it was not the model" in " ".join(shown.split())
-    run = servers.report()["flow_run"]
+    assert report["notes"] == [f"Version 2 is champion again instead of version 1: {reason}"]
+    shown = run_flow(servers, "registry", choice)["flow_run"]
     tables = post(servers, "/artifacts/filter", {"artifacts": {"type": {"any_": ["table"]}}})
-    keys = {found["key"] for found in tables if found["flow_run_id"] == run}
+    found = {one["key"]: one["data"] for one in tables if one["flow_run_id"] == shown}
+    keys = set(found)
+    assert reason in found["registry-moves"]
     assert keys == {"registry-versions", "registry-moves", "registry-steps"}
 
 
@@ -96,22 +95,22 @@ def state_of_the_registry(client: MlflowClient) -> list[object]:
 def test_a_trained_run_is_looked_at_and_then_goes_through_the_gate(
     two_champions: MlflowClient, servers: Installation
 ) -> None:
-    servers.ok("run", "train", *LINE, "--set", "training.epochs=12")
+    run_flow(servers, "train", *LINE, "training.epochs=12")
     experiment = two_champions.get_experiment_by_name("linear")
     assert experiment is not None
-    run = two_champions.search_runs([experiment.experiment_id])[0].info.run_id
+    trained = two_champions.search_runs([experiment.experiment_id])[0].info.run_id
     before = state_of_the_registry(two_champions)
-    choice = ["--set", f"registered_model={MODEL}", "--set", f"candidate={run}"]
-    printed = " ".join(servers.ok("run", "evaluate", *choice).split())
+    choice = [f"registered_model={MODEL}", f"candidate={trained}"]
+    options = [word for one in choice for word in ("--set", one)]
+    printed = " ".join(servers.ok("run", "evaluate", *options).split())
     assert "Compared with version 2, the champion, on" in printed
     assert "champion test error" in printed
     assert state_of_the_registry(two_champions) == before
-    assert "comparison" in {file.path for file in two_champions.list_artifacts(run)}
+    assert "comparison" in {file.path for file in two_champions.list_artifacts(trained)}
 
-    servers.ok("run", "promote", *choice)
-    assert servers.report()["decision"]["promoted"]  # type: ignore[index]
+    assert run_flow(servers, "promote", *choice)["decision"]["promoted"]
     assert champion(two_champions) == "3"
-    assert two_champions.get_model_version_by_alias(MODEL, "champion").run_id == run
+    assert two_champions.get_model_version_by_alias(MODEL, "champion").run_id == trained
 
 
 def test_twenty_parallel_promotions_end_like_serial_ones_with_the_best(

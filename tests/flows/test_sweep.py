@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,8 @@ from components.tracking.base import STUDY_PAGE, SWEEPS_EXPERIMENT, TRIAL_LOG, T
 from components.tuning.log import read_log
 from components.tuning.trial import EpochDone
 from tests.installation import ROOT, Installation
-from tests.prefect_api import get, post
+from tests.prefect_api import get, post, run_flow
+from tests.waiting import until
 
 pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 BASE = ["dataset=fashion_mnist_sample", "model=softmax", "resources.max_resource=4"]
@@ -53,8 +53,7 @@ def log_path(servers: Installation, study: str) -> Path:
 
 def await_epochs(servers: Installation, study: str, count: int) -> None:
     path = log_path(servers, study)
-    while not path.exists() or path.read_bytes().count(b'"epoch",') < count:
-        time.sleep(0.05)  # a file tells nobody that it grew; pytest's time limit ends it
+    until(lambda: path.exists() and path.read_bytes().count(b'"epoch",') >= count)
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +113,8 @@ def test_the_same_study_again_trains_nothing(
     swept: tuple[str, dict[str, Any]], servers: Installation
 ) -> None:
     before = log_path(servers, "small").read_bytes()
-    servers.ok("run", "sweep", *settings("small", "limits.trials=6"))
-    skipped = {step["name"]: step["skipped"] for step in servers.report()["steps"]}  # type: ignore[attr-defined]
+    report = run_flow(servers, "sweep", *settings("small", "limits.trials=6")[1::2])
+    skipped = {step["name"]: step["skipped"] for step in report["steps"]}
     assert skipped["trials"] == "study small was over before"
     assert "was trained before" in skipped["train"]
     assert log_path(servers, "small").read_bytes() == before
@@ -149,7 +148,7 @@ def test_a_mistake_is_one_clear_line(servers: Installation) -> None:
         assert words in line
 
 
-LONG = ["limits.trials=20", "gate=false", "space.batch_size.distribution=integer"]
+LONG = ["limits.trials=12", "gate=false", "space.batch_size.distribution=integer"]
 LONG += ["space.batch_size.low=4", "space.batch_size.high=8"]
 
 

@@ -88,7 +88,8 @@ def test_a_source_that_is_only_on_the_first_machine_is_no_obstacle(
     (tmp_path / "mine.zip").unlink()
     Remote(two).pull("mine", quiet)
     tracker = MemoryTracker()
-    outcome = refresh(JobContext(two.settings, tracker, MemoryRegistry(tracker)), "mine", quiet)
+    context = JobContext(two.settings, tracker, MemoryRegistry(tracker))
+    outcome = refresh(two.settings, "mine", quiet, lambda: context)
     assert outcome.dataset.version == mine.version
     assert "The source is away" in outcome.warnings[0]
 

@@ -76,6 +76,6 @@ def test_in_order_keeps_the_stored_order(split: DeviceSplit) -> None:
     assert torch.equal(torch.cat([i for i, _ in batches]), split.normalised(split.images))
 
 
-def test_unit_images_are_between_zero_and_one_in_stored_order(split: DeviceSplit) -> None:
-    images = torch.cat(list(split.unit_images(10)))
+def test_deployed_images_are_between_zero_and_one_in_stored_order(split: DeviceSplit) -> None:
+    images = torch.cat(list(split.deployed(10)))
     assert torch.allclose(images * 255, split.images.float())

@@ -36,7 +36,7 @@ def test_the_table_shows_as_many_classes_as_asked_for(
 ) -> None:
     show(FOUND, top)
     printed = capsys.readouterr().out
-    for words in ("toy-classifier version 3", "not images: 2", *shown):
+    for words in ("toy-classifier version 3", "of another kind: 2", *shown):
         assert words in printed
     for words in missing:
         assert words not in printed

@@ -54,7 +54,7 @@ def test_a_version_gets_one_card_however_often_it_is_used(
     context: JobContext, tmp_path: Path
 ) -> None:
     add_mine(context, tmp_path)
-    first, again = (refresh(context, "mine", quiet) for _ in range(2))
+    first, again = (refresh(context.settings, "mine", quiet, lambda: context) for _ in range(2))
     assert first.card_url == again.card_url
     tracker = context.tracker
     run = tracker.find(DATASETS_EXPERIMENT, f"mine-{first.dataset.version}")
@@ -71,19 +71,19 @@ def test_data_that_moved_away_from_the_champions_are_a_warning(
     context: JobContext, tmp_path: Path
 ) -> None:
     workspace = add_mine(context, tmp_path)
-    before = refresh(context, "mine", quiet).dataset
+    before = refresh(context.settings, "mine", quiet, lambda: context).dataset
     config = TrainConfig(epochs=1, batch_size=16)
     run = train(context, before, Recipe(model="lenet", training=config), SilentReporter()).run
     model = registered_model("mine", ModelKind.CLASSIFIER)
     tags = {str(Tag.DATASET_VERSION): before.version}
     version = context.registry.register(model, run.run_id, tags)
     context.registry.set_alias(model, CHAMPION, version.version)
-    assert refresh(context, "mine", quiet).warnings == ()
+    assert refresh(context.settings, "mine", quiet, lambda: context).warnings == ()
     with zipfile.ZipFile(tmp_path / "mine.zip") as archive:
         archive.extractall(tmp_path / "x")
     target = workspace.settings.home / "inbox" / "mine" / "flood"
     shutil.copytree(tmp_path / "x" / "species-0001", target)
-    after = refresh(context, "mine", quiet)
+    after = refresh(context.settings, "mine", quiet, lambda: context)
     (warning,) = after.warnings
     assert "Data drift against the data that champion version 1 of mine-classifier" in warning
     assert "class_balance moved by" in warning
@@ -93,7 +93,7 @@ def test_data_that_moved_away_from_the_champions_are_a_warning(
 
 
 def test_tensors_have_a_card_but_do_not_train_an_image_model(context: JobContext) -> None:
-    outcome = refresh(context, "linear", quiet)
+    outcome = refresh(context.settings, "linear", quiet, lambda: context)
     run = context.tracker.find(DATASETS_EXPERIMENT, f"linear-{outcome.dataset.version}")
     assert run is not None
     assert "true w: [2.0, -3.4]" in context.tracker.read_text(run.run_id, DATA_CARD)

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from toy_night import sprite_data, toy_context
 
 from components.datasets import DATASETS
-from components.datasets.base import PrepareConfig
+from components.datasets.base import DataKind, PrepareConfig, Split
 from components.datasets.prepare import prepare
 from components.datasets.prepared import load
 from components.errors import ConfigError
-from components.jobs.context import JobContext
+from components.evaluation.report import EvaluationReport
+from components.jobs.context import JobContext, input_shape
+from components.jobs.examiners import examiner_of
 from components.jobs.learners import Recipe, Trainee
-from components.jobs.train import train
+from components.jobs.train import train, training_fingerprint
 from components.models import MODELS
 from components.models.dcgan import DcganConfig
+from components.models.encoder import EncoderConfig
 from components.models.network import NetworkConfig
+from components.models.spec import ModelKind
+from components.text.deployable import tokeniser_of
 from components.tracking.base import LEARNING_CURVES, SAMPLES, RunStatus, Tag
 from components.training.checkpoint import LAST, load_checkpoint
 from components.training.classifier import TrainConfig
+from components.training.fit import FitRequest, OpenData, open_data
 from components.training.gan import GanConfig
 from components.training.reporting import SilentReporter
 from components.versioning.versions import DatasetVersion
@@ -116,11 +123,73 @@ def test_points_are_learned_without_pictures(context: JobContext, tmp_path: Path
     assert points.shape == (5, 2)
 
 
+def test_a_text_model_reads_texts_with_the_tokeniser_it_carries(
+    context: JobContext, tmp_path: Path
+) -> None:
+    data = drawn("requests", tmp_path / "requests")
+    config = TrainConfig(epochs=3, batch_size=32, optimizer="adamw", lr=0.1, examples=500)
+    recipe = Recipe(model="bag_of_words", training=config)
+    run = train(context, data, recipe, SilentReporter()).run
+    model = context.tracker.models[run.run_id]
+    report = examiner_of(ModelKind.TEXT_CLASSIFIER, data).examine(model, "it", {}, None).report
+    assert isinstance(report, EvaluationReport)
+    assert len(report.labels) == data.counts[Split.TEST]
+    assert report.accuracy is not None
+    assert report.accuracy > 2 / len(report.class_names)
+    assert tokeniser_of(model).encode([("Hello", "")]).shape[1:] == input_shape(run.tags, "it")
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "training", "words"),
+    [
+        ("linear", "linear", {"augment": "crop_flip"}, "these are tensors"),
+        ("requests", "bag_of_words", {"augment": "crop_flip"}, "these are texts"),
+        ("requests", "encoder", {"processes": 2}, "network.encoder.train=gradual"),
+    ],
+)
+def test_options_that_do_not_fit_are_named(
+    context: JobContext, tmp_path: Path, name: str, model: str, training: Any, words: str
+) -> None:
+    data = drawn(name, tmp_path / name)
+    network = NetworkConfig(encoder=EncoderConfig(train="gradual"))
+    recipe = Recipe(model=model, training=TrainConfig(**training), network=network)
+    with pytest.raises(ConfigError, match=words):
+        train(context, data, recipe, SilentReporter())
+
+
+def test_trials_that_read_the_data_in_another_way_have_them_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = drawn("requests", tmp_path / "requests")
+    opened = []
+
+    def spy(request: FitRequest) -> OpenData:
+        opened.append(open_data(request))
+        return opened[-1]
+
+    monkeypatch.setattr("components.jobs.learners.open_data", spy)
+    trainee = Trainee(Path(data.directory))
+    for number, (lr, examples) in enumerate([(0.1, 100), (0.2, 100), (0.1, 200)]):
+        training = TrainConfig(epochs=1, batch_size=32, lr=lr, examples=examples)
+        recipe = Recipe(model="bag_of_words", training=training)
+        trainee.advance(recipe, tmp_path / str(number), 1, SilentReporter())
+    assert [len(one.train) for one in opened] == [100, 200]
+
+
+def test_a_source_with_other_weights_is_another_training(tmp_path: Path) -> None:
+    network = NetworkConfig(encoder=EncoderConfig(source=str(tmp_path)))
+    recipe, prints = Recipe(model="encoder", network=network), set[str]()
+    for weights in (b"one", b"two"):
+        (tmp_path / "model.safetensors").write_bytes(weights)
+        prints.add(training_fingerprint("v", recipe))
+    assert len(prints) == 2
+
+
 @pytest.mark.parametrize("name", list(MODELS))
 def test_data_of_the_wrong_kind_are_refused_with_what_fits(
     context: JobContext, sprites: DatasetVersion, tmp_path: Path, name: str
 ) -> None:
-    images = MODELS.get(name).kind.images
+    images = MODELS.get(name).kind.data == DataKind.IMAGES
     data = drawn("gaussian_2d", tmp_path / "points") if images else sprites
     with pytest.raises(ConfigError, match=f"model {name} on dataset"):
         train(context, data, Recipe(model=name), SilentReporter())

@@ -14,11 +14,12 @@ from toy_night import Skilled, trained
 from components.datasets.prepared import load_prepared
 from components.errors import ConfigError, CorruptDataError, PromotionError, TrackingError
 from components.jobs.context import JobContext
+from components.jobs.contracts import ImageContract, contract_of, unit_images
 from components.jobs.evaluate import CANDIDATE_REPORT
 from components.jobs.predict import (
     BATCH,
-    contract_of,
-    find_images,
+    IMAGE_SUFFIXES,
+    find_files,
     predict,
     probabilities,
     read_images,
@@ -110,6 +111,7 @@ def test_a_file_that_goes_away_is_named(
     context: JobContext, version: ModelVersion, tmp_path: Path
 ) -> None:
     contract = contract_of(context, version)
+    assert isinstance(contract, ImageContract)
     gone = tmp_path / "folder.png"
     gone.mkdir()  # cannot be read as a file, whoever runs this
     with pytest.raises(CorruptDataError, match=r"folder\.png"):
@@ -117,13 +119,13 @@ def test_a_file_that_goes_away_is_named(
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("missing.png", "got nothing there"), ("empty", "got no image")]
+    ("name", "words"), [("missing.png", "got nothing there"), ("empty", "got nothing to classify")]
 )
 def test_inputs_without_images_are_refused(tmp_path: Path, name: str, words: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes.txt").write_text("no picture")
     with pytest.raises(ConfigError, match=words):
-        find_images([tmp_path / name])
+        find_files([tmp_path / name], IMAGE_SUFFIXES)
 
 
 def test_files_are_prepared_like_the_training_data(
@@ -131,6 +133,7 @@ def test_files_are_prepared_like_the_training_data(
 ) -> None:
     """Scaled to fit, centred, on the background that the dataset names; red is 76 in grey."""
     contract = contract_of(context, version)
+    assert isinstance(contract, ImageContract)
     assert contract.image_shape == (1, 28, 28)
     assert contract.background == RED
     Image.new("RGB", (14, 28), (0, 0, 255)).save(tmp_path / "narrow.png")
@@ -143,7 +146,7 @@ def test_files_are_prepared_like_the_training_data(
 def test_more_files_than_a_batch(version: ModelVersion, context: JobContext) -> None:
     pixels = np.zeros((2 * BATCH + 3, 1, 28, 28), np.uint8)
     pixels[:, 0, 0, 0] = np.arange(len(pixels)) % 10
-    found = probabilities(context.registry.load(version), pixels)
+    found = probabilities(context.registry.load(version), unit_images(pixels))
     np.testing.assert_array_equal(found.argmax(1), np.arange(len(pixels)) % 10)
     assert isinstance(context.registry.load(version), Skilled)
 
@@ -169,5 +172,5 @@ def test_a_model_with_other_classes_than_its_report_is_refused(
     tmp_path: Path,
 ) -> None:
     odd = registered(context, data, make_report([0, 1, 2], [0, 1, 2]))
-    with pytest.raises(PromotionError, match="got 10 scores for an image, wanted one for each of"):
+    with pytest.raises(PromotionError, match="got 10 scores for one input, wanted one for each of"):
         predict(context, odd, [picture(tmp_path / "1.png", 1)])

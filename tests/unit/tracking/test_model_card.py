@@ -17,6 +17,7 @@ LINKS = {"data card": "http://there"}
 def run() -> TrackedRun:
     tags = {
         Tag.MODEL: "lenet",
+        Tag.KIND: "classifier",
         Tag.SEED: "3",
         Tag.DEVICE: "cpu, 2 threads",
         Tag.SOURCE: "a folder",

@@ -159,7 +159,7 @@ def test_an_unreachable_dataset_falls_back_to_the_sample_loudly(place: Place) ->
         DvcWorkspace(place.settings).reproduce("fashion_mnist", place.said.append)
     tracker = MemoryTracker()
     context = JobContext(place.settings, tracker, MemoryRegistry(tracker))
-    outcome = refresh(context, "fashion_mnist", place.said.append)
+    outcome = refresh(context.settings, "fashion_mnist", place.said.append, lambda: context)
     assert outcome.dataset.name == NAME
     assert outcome.dataset.sample
     (warning,) = outcome.warnings
@@ -173,8 +173,8 @@ def test_an_unreachable_dataset_falls_back_to_the_sample_loudly(place: Place) ->
 def test_a_sample_that_was_asked_for_is_still_called_a_sample(place: Place) -> None:
     tracker = MemoryTracker()
     context = JobContext(place.settings, tracker, MemoryRegistry(tracker))
-    outcome = refresh(context, NAME, place.said.append)
-    assert "THIS IS A BUNDLED SAMPLE (7,000 images), as asked for." in outcome.warnings[0]
+    outcome = refresh(context.settings, NAME, place.said.append, lambda: context)
+    assert "THIS IS A BUNDLED SAMPLE (7,000 examples), as asked for." in outcome.warnings[0]
     assert outcome.skipped is not None
 
 
