@@ -19,6 +19,7 @@ NightforgeError
 ├── TrackingError               MLflow refused or lost something
 │   ├── TrackingUnavailableError  MLflow did not answer; it may do so later
 │   └── MissingMetricError      a metric that something relies on is absent
+├── EvaluationError             a suite in which something is under its floor
 ├── PromotionError              the registry is not in a state the gate can act on
 └── ServiceError                the embedded servers and the worker
     ├── PortInUseError
@@ -139,6 +140,10 @@ class TrackingUnavailableError(TrackingError):
 
 class MissingMetricError(TrackingError):
     """A metric that a decision relies on is absent."""
+
+
+class EvaluationError(NightforgeError):
+    """An evaluation suite that did not pass."""
 
 
 class PromotionError(NightforgeError):

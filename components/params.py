@@ -23,6 +23,7 @@ SECTIONS = (
     "training",
     "gan",
     "network",
+    "suites",
     "promotion",
     "schedule",
     "reconcile",

@@ -26,6 +26,7 @@ from components.models import MODELS
 from components.params import Tree, check, load_params, load_recipes, merge, profile_names
 from components.promotion.policy import PromotionParams
 from components.settings import Settings
+from flows.compare import compare
 from flows.data import data
 from flows.evaluate import evaluate
 from flows.finetune import finetune
@@ -47,7 +48,7 @@ from flows.sweep import refuse_sweep, sweep
 from flows.train import train
 
 Queue = Literal["cpu", "gpu"]
-Purpose = Literal["retraining", "data", "registry", "operations"]
+Purpose = Literal["retraining", "data", "evaluation", "registry", "operations"]
 QUEUES: dict[Queue, str] = {
     "cpu": "Light runs: data, registry, self_check.",
     "gpu": "Runs that train; a machine with GPUs can serve this queue alone.",
@@ -155,7 +156,8 @@ DEPLOYMENTS: dict[str, DeploymentSpec] = {
             purpose="retraining",
             model="encoder",
         ),
-        DeploymentSpec(evaluate, (), queue="cpu", purpose="registry"),
+        DeploymentSpec(evaluate, (), queue="gpu", purpose="evaluation"),
+        DeploymentSpec(compare, (), queue="cpu", purpose="registry"),
         DeploymentSpec(promote, (), queue="cpu", purpose="registry"),
         DeploymentSpec(rollback, (), queue="cpu", purpose="registry"),
         DeploymentSpec(registry, (), queue="cpu", purpose="registry"),

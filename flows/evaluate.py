@@ -1,31 +1,66 @@
-"""Look at a candidate beside the champion; nothing is registered, decided or moved."""
+"""Evaluate text models on a suite of tasks; each has a floor to clear."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from prefect import flow
+from pydantic import Field
 
-from components.tracking.base import Tag
+from components.errors import EvaluationError
+from components.jobs.learners import Recipe
+from components.jobs.suite_data import is_dataset
+from components.jobs.suite_entries import SuiteEntry
+from components.jobs.suite_entries import suite as suite_entries
+from components.tracking.base import TrackedRun
+from components.versioning.versions import DatasetVersion
 from flows import tasks
-from flows.forms import Candidate, RegisteredModelName
-from flows.reports import reporting
-from flows.summary import describe_comparison, describe_data
+from flows.night import complete
+from flows.reports import Reporting, reporting
+from flows.summary import describe_suite
+
+SuiteName = Annotated[str, Field(min_length=1)]
 
 
-@flow(name="evaluate", flow_run_name="evaluate {registered_model}")
-def evaluate(registered_model: RegisteredModelName, candidate: Candidate = "") -> None:
-    """Examine a candidate and today's champion on the held-out test split.
+@flow(name="evaluate", flow_run_name="evaluate suite {suite}")
+def evaluate(suite: SuiteName = "offline") -> None:
+    """Evaluate text models on a suite of params.yaml; it fails if one is under its floor.
 
-    Nothing is registered, decided or moved. Choose between candidates by the validation split:
-    whoever picks the best of many on the test split hands the gate a lucky one.
+    What the suite says is to be trained is trained first, once: an unchanged suite only evaluates.
 
     Args:
-        registered_model: Its name, such as fashion_mnist-classifier.
-        candidate: Number of a version, or the id of a finished MLflow run of train; empty for the
-            newest version.
+        suite: Its name in params.yaml, section suites; offline needs no network.
     """
     with reporting("evaluate", tasks.settings()) as run:
-        chosen = run.step("candidate", tasks.candidate, registered_model, candidate)
-        data = run.step("data", tasks.refresh_data, chosen.run.tags[Tag.DATASET])
-        describe_data(run.report, data)
-        compared = run.step("compare", tasks.compare, chosen.run, data.dataset)
-        describe_comparison(run.report, compared, tasks.context().tracker)
+        entries = suite_entries(tasks.settings(), suite)
+        names = {entry.data for entry in entries if is_dataset(entry.data)}
+        names |= {entry.trained[0] for entry in entries if entry.trained}
+        data = {}
+        for name in sorted(names):
+            data[name] = run.step(f"data {name}", tasks.refresh_data, name).dataset
+        trained = _train(run, entries, data)
+        outcome = run.step("evaluate", tasks.evaluate_suite, suite, entries, data, trained)
+        describe_suite(run.report, outcome, tasks.context().tracker)
+        if outcome.failures:
+            raise EvaluationError(
+                f"suite {suite}",
+                got="; ".join(outcome.failures),
+                wanted="every floor cleared, and every required entry evaluated",
+                remedy="The report has a table for each task; the MLflow run the predictions.",
+            )
+
+
+def _train(
+    run: Reporting, entries: tuple[SuiteEntry, ...], data: dict[str, DatasetVersion]
+) -> dict[str, TrackedRun]:
+    """Each model that the entries say is to be trained, once, with its recipe in params.yaml."""
+    found: dict[str, TrackedRun] = {}
+    for entry in entries:
+        if entry.trained is None or entry.model in found:
+            continue
+        dataset, model = entry.trained
+        [usual] = complete([{"model": model, "dataset": dataset}], tasks.settings())
+        recipe = Recipe(model=model, training=usual["training"], network=usual["network"])
+        step = f"train {model} on {dataset}"
+        found[entry.model] = run.step(step, tasks.train, data[dataset], recipe, False).run
+    return found

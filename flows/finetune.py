@@ -8,18 +8,21 @@ from typing import Annotated, Literal
 from prefect import flow
 from pydantic import Field
 
+from components.datasets import DATASETS
+from components.datasets.base import TextTask
+from components.errors import ConfigError
 from components.jobs.learners import Recipe
 from components.jobs.train import TrainOutcome
 from components.models.network import NetworkConfig
 from components.training.classifier import TrainConfig
 from flows import tasks
-from flows.forms import Seed, TextDatasetName
+from flows.forms import FINE_TUNED, Seed, TextDatasetName
 from flows.night import complete
 from flows.promote import promote_if_better
 from flows.reports import reporting
-from flows.summary import describe_data, describe_ways
+from flows.summary import SCRATCH, describe_data, describe_ways
 
-ENCODER, BAG_OF_WORDS, SCRATCH = "encoder", "bag_of_words", "scratch"
+BAG_OF_WORDS = "bag_of_words"
 Way = Literal["all", "head", "gradual", "lora", "prefix", "scratch", "bag_of_words"]
 
 
@@ -67,7 +70,12 @@ def finetune(
 def recipe_of(
     way: Way, seed: int, dataset: str, training: TrainConfig, network: NetworkConfig
 ) -> Recipe:
-    """What one way trains with one seed; the baseline has its own numbers in params.yaml."""
+    """What one way trains with one seed; the baseline has its own numbers in params.yaml.
+
+    Raises:
+        ConfigError: If there is no such way for these data.
+    """
+    model = _model(dataset, way)
     if way == BAG_OF_WORDS:
         [usual] = complete([{"model": way, "dataset": dataset}], tasks.settings())
         own = TrainConfig.model_validate(
@@ -77,10 +85,23 @@ def recipe_of(
     change = {"weights": "none", "train": "all"} if way == SCRATCH else {"train": way}
     encoder = network.encoder.model_copy(update=change)
     return Recipe(
-        model=ENCODER,
+        model=model,
         training=training.model_copy(update={"seed": seed}),
         network=network.model_copy(update={"encoder": encoder}),
     )
+
+
+def _model(dataset: str, way: Way) -> str:
+    task = DATASETS.get(dataset).task
+    model = FINE_TUNED.get(task) if task else None
+    if model is None or (way == BAG_OF_WORDS and task is not TextTask.CLASSIFICATION):
+        raise ConfigError(
+            f"finetune on {dataset}",
+            got=f"{way} on data for {task or 'other models'}",
+            wanted="texts with classes, entities or answers; bag_of_words needs classes",
+            remedy="Choose another dataset, or leave bag_of_words out.",
+        )
+    return model
 
 
 def best_of(found: Mapping[str, Sequence[TrainOutcome]]) -> TrainOutcome:

@@ -12,7 +12,7 @@ from prefect.utilities.callables import ParameterSchema
 from pydantic import Field
 
 from components.datasets import DATASETS
-from components.datasets.base import DataKind
+from components.datasets.base import TextTask
 from components.jobs.context import registered_models
 from components.models import MODELS
 from components.tuning import SCHEDULERS, SEARCHERS
@@ -21,7 +21,13 @@ _REGISTERED = sorted(
     model for name in DATASETS for model in registered_models(name, DATASETS.get(name).kind)
 )
 
-_TEXTS = [name for name in DATASETS if DATASETS.get(name).kind is DataKind.TEXTS]
+# What an encoder is fine-tuned for; other texts are learned from scratch.
+FINE_TUNED = {
+    TextTask.CLASSIFICATION: "encoder",
+    TextTask.TOKENS: "token_classifier",
+    TextTask.SPANS: "span_extractor",
+}
+_TEXTS = [name for name in DATASETS if DATASETS.get(name).task in FINE_TUNED]
 
 # A person's own datasets are added to these choices when the deployments are registered.
 DatasetName = Annotated[str, Field(json_schema_extra={"enum": list(DATASETS)})]

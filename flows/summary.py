@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.datasets.base import Split
+from components.evaluation.resampling import Measured
+from components.evaluation.seeds import paired_difference
 from components.jobs.compare import ComparisonOutcome
 from components.jobs.context import kind_of
 from components.jobs.data import DataOutcome
@@ -15,8 +17,9 @@ from components.jobs.evaluate import headline
 from components.jobs.gate import GateOutcome
 from components.jobs.promote import PromoteOutcome
 from components.jobs.self_check import SelfCheck
+from components.jobs.suites import Evaluated, SuiteOutcome, place_of
 from components.jobs.sweep import StudyOutcome
-from components.models.spec import ModelKind
+from components.models.spec import SEQUENCE_KINDS, ModelKind
 from components.tracking.base import (
     CHAMPION,
     CONFUSION_MATRIX,
@@ -47,10 +50,13 @@ FINAL = (
 )
 
 
+SCRATCH = "scratch"  # a way of finetune: the encoder without its weights
+
 # Of a candidate on the test split.
 PICTURES: dict[ModelKind, dict[str, str]] = {
     ModelKind.CLASSIFIER: {"confusion matrix": CONFUSION_MATRIX, "worst mistakes": WORST_MISTAKES},
     ModelKind.TEXT_CLASSIFIER: {"confusion matrix": CONFUSION_MATRIX},
+    **{kind: {} for kind in SEQUENCE_KINDS},
     ModelKind.IMAGE_GAN: {"samples": TEST_SAMPLES},
     ModelKind.POINT_GAN: {},
     ModelKind.REGRESSOR: {},
@@ -61,6 +67,7 @@ PICTURES: dict[ModelKind, dict[str, str]] = {
 DIFFERENCES: dict[ModelKind, str] = {
     ModelKind.CLASSIFIER: "Accuracy above the champion's",
     ModelKind.TEXT_CLASSIFIER: "Accuracy above the champion's",
+    **dict.fromkeys(SEQUENCE_KINDS, "Share of wrong positions below the champion's"),
     ModelKind.IMAGE_GAN: "Squared kernel distance below the champion's",
     ModelKind.POINT_GAN: "Squared kernel distance below the champion's",
     ModelKind.REGRESSOR: "Test error below the champion's",
@@ -114,6 +121,68 @@ def describe_ways(report: PartReport, found: Mapping[str, Sequence[TrackedRun]])
         }
         for way, runs in found.items()
     ]
+    scratch = found.get(SCRATCH, ())
+    if len(scratch) > 1:
+        report.tables["above scratch"] = [
+            _above(way, runs, scratch) for way, runs in found.items() if way != SCRATCH
+        ]
+
+
+def _above(way: str, runs: Sequence[TrackedRun], scratch: Sequence[TrackedRun]) -> dict[str, str]:
+    """How much better than the same network without its weights, seed by seed."""
+    ours, theirs = (
+        [run.metrics["best_validation_accuracy"] for run in each] for each in (runs, scratch)
+    )
+    found = paired_difference(ours, theirs)
+    return {
+        "way": way,
+        "validation accuracy above": f"{found.mean:+.4f}",
+        "95 % interval": f"{found.low:+.4f} to {found.high:+.4f}",
+        "seeds": str(found.n),
+    }
+
+
+def describe_suite(report: PartReport, outcome: SuiteOutcome, tracker: Tracker) -> None:
+    """What became of each entry, a table for each, and where its predictions are."""
+    report.links["MLflow run"] = outcome.run.url
+    report.tables["suite"] = [
+        {
+            "task": one.entry.task,
+            "model": one.entry.model,
+            "data": one.entry.data,
+            "verdict": one.verdict,
+            "examples": f"{one.examples:,}",
+            "ms each": f"{one.latency_ms:.1f}",
+            "examples/s": f"{one.throughput:.1f}",
+        }
+        for one in outcome.evaluated
+    ]
+    for one in outcome.evaluated:
+        title = f"{one.entry.task}: {one.entry.data}"
+        if one.error:
+            report.warnings.append(f"not evaluated: {one.error}")
+            continue
+        report.tables[title] = [
+            {
+                "metric": metric.name,
+                "value": f"{metric.value:.4g}",
+                "95 % interval": f"{metric.low:.4g} to {metric.high:.4g}",
+                "floor": _floor(one.entry.floors.get(metric.name), least=metric.least),
+                "cleared": _cleared(one, metric),
+            }
+            for metric in one.measured
+        ]
+        path = f"{place_of(one.entry)}/predictions.json"
+        report.links[f"predictions of {title}"] = tracker.artifact_page(outcome.run, path)
+
+
+def _floor(floor: float | None, *, least: bool) -> str:
+    return "" if floor is None else f"{'at most' if least else 'at least'} {floor:g}"
+
+
+def _cleared(one: Evaluated, metric: Measured) -> str:
+    floor = one.entry.floors.get(metric.name)
+    return "" if floor is None else "yes" if metric.clears(floor) else "NO"
 
 
 def _spread(runs: Sequence[TrackedRun], metric: str, digits: int = 4) -> str:

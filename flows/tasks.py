@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -29,6 +30,7 @@ from components.jobs import promote as promote_job
 from components.jobs import recovery as recovery_job
 from components.jobs import rollback as rollback_job
 from components.jobs import self_check as self_check_job
+from components.jobs import suites as suites_job
 from components.jobs import train as train_job
 from components.jobs.compare import ComparisonOutcome
 from components.jobs.context import FlowRunRef, JobContext
@@ -41,6 +43,8 @@ from components.jobs.promote import PromoteOutcome
 from components.jobs.references import Reference, find
 from components.jobs.rollback import RollbackOutcome
 from components.jobs.self_check import SelfCheck
+from components.jobs.suite_entries import SuiteEntry
+from components.jobs.suites import SuiteOutcome
 from components.jobs.train import TrainOutcome
 from components.jobs.trial_processes import keep_working
 from components.settings import Settings
@@ -234,6 +238,18 @@ def settle(model: str, turn: Fence) -> None:
 def evaluate(run: TrackedRun, dataset: DatasetVersion) -> EvaluationOutcome:
     """Evaluate candidate and champion on the held-out test split."""
     return evaluate_job.evaluate(context(), run, dataset)
+
+
+@task(name="suite", task_run_name="evaluate suite {name}", **_RETRIED)
+def evaluate_suite(
+    name: str,
+    entries: Sequence[SuiteEntry],
+    data: Mapping[str, DatasetVersion],
+    trained: Mapping[str, TrackedRun],
+) -> SuiteOutcome:
+    """Evaluate every entry of a suite."""
+    say = get_run_logger().info
+    return suites_job.evaluate_suite(context(), name, entries, data, trained, say)
 
 
 @task(name="register", task_run_name="register", **_RETRIED)

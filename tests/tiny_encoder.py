@@ -11,13 +11,20 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import BertProcessing
 from transformers import BertConfig, BertModel, BertTokenizerFast
+from transformers.modeling_utils import PreTrainedModel
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!?'-"
 
 
-def save(folder: Path) -> Path:
-    """Write model and tokeniser into `folder`."""
+def save(folder: Path, kind: type[PreTrainedModel] = BertModel, **options: object) -> Path:
+    """Write model and tokeniser into `folder`.
+
+    Args:
+        folder: Where they go.
+        kind: With which head.
+        options: Of its configuration.
+    """
     pieces = [*SPECIAL, *LETTERS, *(f"##{letter}" for letter in LETTERS)]
     vocabulary = {piece: number for number, piece in enumerate(pieces)}
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))
@@ -35,6 +42,7 @@ def save(folder: Path) -> Path:
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=64,
+        **options,
     )
-    BertModel(config).save_pretrained(folder, safe_serialization=True)
+    kind(config).save_pretrained(folder, safe_serialization=True)
     return folder

@@ -23,6 +23,7 @@ BENCHMARKS: Catalog[Callable[[Say], BaseModel]] = Catalog(
         "gate-pairs": "components.benchmarks.gate_pairs:gate_pairs",
         "overhead": "components.benchmarks.overhead:overhead",
         "serve": "components.benchmarks.serve:serve",
+        "text-cpu": "components.benchmarks.text:text_cpu",
         "chaos": "components.benchmarks.chaos:chaos",
         "lenet-gpu": "components.benchmarks.lenet:lenet_gpu",
         "dcgan-gpu": "components.benchmarks.dcgan:dcgan_gpu",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DOTS_PER_INCH = 110
 SECONDS = "seconds: "
-PACKAGES = ("torch", "torchvision", "numpy", "d2l", "optuna", "ray")
+PACKAGES = ("torch", "torchvision", "numpy", "d2l", "optuna", "ray", "transformers")
 
 
 class Drawable(Protocol):

@@ -17,6 +17,13 @@ _NAMES = (
     "reviews",
     "inference",
     "requests",
+    "entities",
+    "passages",
+    "phrases",
+    "notices",
+    "stories",
+    "topics",
+    "subjects",
 )
 
 DATASETS: Catalog[DatasetSpec] = Catalog(

@@ -265,34 +265,47 @@ class RawTensors:
     truth: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Text:
-    """One labelled example.
+class TextTask(StrEnum):
+    """What there is to learn from texts; decides which fields an example has.
 
-    Attributes:
-        text: What is classified, or the first of two texts.
-        label: Its class.
-        second: The other text, where the question is how the two are related.
+    - CLASSIFICATION: `label` is the class of `text`, or of how `second` is related to it.
+    - TOKENS: `spans` are the entities in `text`, each with its class.
+    - SPANS: `text` asks, and the one span is the answer in `second`; none if it does not say.
+    - GENERATION: `second` is what is to be written for `text`.
+    - LANGUAGE: `text` alone; `spans` are words that its context decides, to be guessed in a test.
     """
 
+    CLASSIFICATION = "classification"
+    TOKENS = "token classification"
+    SPANS = "span extraction"
+    GENERATION = "text to text"
+    LANGUAGE = "language modelling"
+
+
+Span = tuple[int, int, str]  # first character, the one after the last, class
+
+
+@dataclass(frozen=True)
+class Text:
+    """One example; `TextTask` says what its fields hold. Spans are in order."""
+
     text: str
-    label: str
+    label: str = ""
     second: str = ""
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True)
 class RawTexts:
-    """Labelled texts, already in their splits.
+    """Texts in their splits, and how they were made.
 
-    Attributes:
-        class_names: One per label, in label order.
-        splits: The examples of each.
-        truth: How they were made.
+    Classes are in label order; for TOKENS there is one for each kind of entity.
     """
 
     class_names: tuple[str, ...]
     splits: Mapping[Split, Sequence[Text]]
     truth: Mapping[str, Any]
+    task: TextTask = TextTask.CLASSIFICATION
 
 
 class DataKind(StrEnum):
@@ -316,6 +329,7 @@ class DatasetSpec:
         sample: True for a small stand-in; reports and tags then say so loudly.
         fallback: Dataset to use when no source of this one can be reached.
         kind: What its examples are.
+        task: Of texts, what there is to learn from them.
         optional: True if it needs a download; such data are outside the default `dvc repro`.
     """
 
@@ -330,4 +344,5 @@ class DatasetSpec:
     sample: bool = False
     fallback: str | None = None
     kind: DataKind = DataKind.IMAGES
+    task: TextTask | None = None
     optional: bool = False

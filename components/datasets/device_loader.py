@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from components.datasets.base import Arrays, Int64Array, Tensors
+
+POOL = 16  # batches of texts that are sorted together
+SORTED = 64  # texts in a batch of similar length
 
 
 @dataclass(frozen=True)
@@ -110,13 +114,15 @@ class TokenSplit:
 
     Attributes:
         ids: (N, L) int64.
-        labels: (N,) int64.
+        labels: (N,) int64, or (N, P) for the last P places of a row, or for P questions about it.
         lengths: (N,) int64 on the CPU: ids of each row before its padding.
+        aligned: Whether labels belong to places, so that they are cut as rows are.
     """
 
     ids: torch.Tensor
     labels: torch.Tensor
     lengths: torch.Tensor
+    aligned: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -129,12 +135,24 @@ class TokenSplit:
     def shuffled(
         self, batch_size: int, generator: torch.Generator
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Batches in a new random order: (B, longest of them) and (B,) int64."""
-        return self._batches(torch.randperm(len(self), generator=generator), batch_size)
+        """Batches in a new random order: (B, longest of them) and their labels, int64.
+
+        Rows of similar length share a batch, so that little of it is padding: each POOL batches of
+        the random order are sorted by length.
+        """
+        order = torch.randperm(len(self), generator=generator)
+        pools = [
+            pool[self.lengths[pool].argsort(stable=True)]
+            for pool in torch.split(order, POOL * batch_size)
+        ]
+        batches = [batch for pool in pools for batch in torch.split(pool, batch_size)]
+        for place in torch.randperm(len(batches), generator=generator).tolist():
+            yield from self._batches(batches[place], batch_size)
 
     def in_order(self, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Batches in stored order; shapes as for `shuffled`."""
-        return self._batches(torch.arange(len(self)), batch_size)
+        """Batches in an order that is always the same, the longest first; as for `shuffled`."""
+        order = self.lengths.argsort(descending=True, stable=True)
+        return self._batches(order, min(batch_size, SORTED))
 
     def _batches(
         self, order: torch.Tensor, batch_size: int
@@ -142,7 +160,10 @@ class TokenSplit:
         for chosen in torch.split(order, batch_size):
             longest = int(self.lengths[chosen].max())
             here = chosen.to(self.device)
-            yield self.ids[here, :longest], self.labels[here]
+            labels = self.labels[here]
+            if self.aligned:
+                labels = labels[:, : labels.shape[1] - (self.ids.shape[1] - longest)]
+            yield self.ids[here, :longest], labels
 
     def deployed(self, batch_size: int) -> Iterator[torch.Tensor]:
         """Batches in stored order: (B, L) int64, for deployable models."""
@@ -150,19 +171,27 @@ class TokenSplit:
 
 
 def tokens_to_device(
-    ids: Int64Array, labels: Int64Array, padding: int, device: torch.device
+    ids: Int64Array,
+    labels: Int64Array,
+    padding: int,
+    device: torch.device,
+    *,
+    aligned: bool = False,
 ) -> TokenSplit:
     """Copy tokenised texts to `device`.
 
     Args:
         ids: (N, L).
-        labels: (N,).
+        labels: (N,) or (N, P).
         padding: The id that fills short texts at their end.
         device: Where training happens.
+        aligned: See `TokenSplit`.
     """
-    lengths = torch.from_numpy((ids != padding).sum(1)).clamp(min=1)
+    filled = ids != padding
+    last = ids.shape[1] - np.argmax(filled[:, ::-1], 1)
+    lengths = torch.from_numpy(np.where(filled.any(1), last, 1))
     return TokenSplit(
-        torch.from_numpy(ids).to(device), torch.from_numpy(labels).to(device), lengths
+        torch.from_numpy(ids).to(device), torch.from_numpy(labels).to(device), lengths, aligned
     )
 
 

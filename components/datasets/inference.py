@@ -8,7 +8,7 @@ from components.datasets.base import Split, Text
 from components.datasets.wording import Grammar, Wording, listed, words_of, written_here
 
 CLASSES = ("entailment", "neutral", "contradiction")
-SIZES = {Split.TRAIN: 4000, Split.VALIDATION: 600, Split.TEST: 900}
+SIZES = {Split.TRAIN: 2000, Split.VALIDATION: 600, Split.TEST: 900}
 
 
 class Activity(NamedTuple):

@@ -29,6 +29,7 @@ from components.datasets.base import (
     RawTexts,
     ReadRequest,
     Split,
+    Text,
     UInt8Array,
 )
 from components.datasets.prepared import CARD, Card, ImageCard, TensorCard, TextCard, texts_file
@@ -79,20 +80,27 @@ def _write_tensors(spec: DatasetSpec, data: RawTensors, destination: Path) -> Te
 def _write_texts(spec: DatasetSpec, data: RawTexts, destination: Path) -> TextCard:
     counts = {}
     for split, texts in data.splits.items():
-        lines = [json.dumps(asdict(text), ensure_ascii=False) + "\n" for text in texts]
+        lines = [json.dumps(_filled(text), ensure_ascii=False) + "\n" for text in texts]
         (destination / texts_file(split)).write_text("".join(lines), encoding="utf-8")
         found = Counter(text.label for text in texts)
+        found.update(name for text in texts for _, _, name in text.spans)
         counts[split] = tuple(found[name] for name in data.class_names)
     texts = [text for split in data.splits.values() for text in split]
     return TextCard(
         **_identity(spec),
-        counts={split: sum(found) for split, found in counts.items()},
+        counts={split: len(texts) for split, texts in data.splits.items()},
         counts_per_class=counts,
+        task=data.task,
         class_names=data.class_names,
         pairs=any(text.second for text in texts),
         longest=max(len(text.text) + len(text.second) for text in texts),
         truth=dict(data.truth),
     )
+
+
+def _filled(text: Text) -> dict[str, object]:
+    """The fields that an example has."""
+    return {name: value for name, value in asdict(text).items() if value}
 
 
 def _identity(spec: DatasetSpec) -> dict[str, Any]:

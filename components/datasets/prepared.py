@@ -11,7 +11,14 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from components.datasets.base import Arrays, Split, Tensors, Text, Unreadable
+from components.datasets.base import (
+    Arrays,
+    Split,
+    Tensors,
+    Text,
+    TextTask,
+    Unreadable,
+)
 from components.errors import CorruptDataError
 
 CARD = "dataset.json"
@@ -64,15 +71,19 @@ class TensorCard(Card):
 
 
 class TextCard(Card):
-    """What dataset.json states about labelled texts.
+    """What dataset.json states about texts.
 
     Attributes:
+        task: What there is to learn.
+        class_names: Empty where there are no classes.
+        counts_per_class: Examples of each class; for TOKENS entities.
         pairs: Whether an example is two texts.
         longest: Characters of the longest example.
         truth: How they were made.
     """
 
     kind: Literal["texts"] = "texts"
+    task: TextTask
     class_names: tuple[str, ...]
     counts_per_class: dict[Split, tuple[int, ...]]
     pairs: bool
@@ -208,12 +219,36 @@ def _load_tensors(directory: Path, split: Split, card: TensorCard) -> Tensors:
 def _load_texts(directory: Path, split: Split, card: TextCard) -> Sequence[Text]:
     file = texts_file(split)
     with (directory / file).open(encoding="utf-8") as lines:  # splitlines() knows other ends, too
-        texts = tuple(Text(**json.loads(line)) for line in lines)
+        texts = tuple(_text(json.loads(line)) for line in lines)
     if len(texts) != card.counts.get(split):
         raise ValueError(f"{len(texts)} texts in {file}, card says {card.counts.get(split)}")
-    if unknown := {text.label for text in texts} - set(card.class_names):
-        raise ValueError(f"labels {sorted(unknown)} in {file}, which the card does not list")
+    for number, text in enumerate(texts, 1):
+        if problem := unfit(text, card.task, card.class_names):
+            raise ValueError(f"line {number} of {file} has {problem}")
     return texts
+
+
+def _text(fields: dict[str, Any]) -> Text:
+    spans = tuple((int(start), int(end), str(name)) for start, end, name in fields.pop("spans", ()))
+    return Text(**fields, spans=spans)
+
+
+def unfit(text: Text, task: TextTask, class_names: Sequence[str]) -> str:
+    """What an example has that its task cannot use, empty if nothing."""
+    if task is TextTask.CLASSIFICATION and text.label not in class_names:
+        return f"the unknown label {text.label!r}; known are {', '.join(class_names)}"
+    if task is TextTask.GENERATION and not text.second:
+        return "no second text, which is what should be written"
+    if task is TextTask.SPANS and not text.second:
+        return "no second text, in which the answer should stand"
+    place = 0
+    for start, end, name in text.spans:
+        if not place <= start < end <= len(text.second if task is TextTask.SPANS else text.text):
+            return f"the span {start} to {end}, which is empty, out of order or outside the text"
+        if task is TextTask.TOKENS and name not in class_names:
+            return f"the unknown class {name!r}; known are {', '.join(class_names)}"
+        place = end
+    return ""
 
 
 def _load_array(path: Path, dtype: type[np.generic], *, mapped: bool) -> np.ndarray:

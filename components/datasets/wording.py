@@ -14,8 +14,10 @@ from components.datasets.base import (
     PrepareConfig,
     RawTexts,
     ReadRequest,
+    Span,
     Split,
     Text,
+    TextTask,
 )
 from components.datasets.linear import drawn_here
 
@@ -24,6 +26,11 @@ KEPT = {2: Split.VALIDATION, 5: Split.TEST}
 CYCLE = 6
 SLOT = re.compile(r"\{(\w+)\}")
 ARTICLE = re.compile(r"\b([Aa]) (?=[aeiou](?!se|ni|ne))")  # a useless one, but an unusual one
+MARK = re.compile(r"\[\[(\w+)\|([^\]]+)\]\]")  # a span in a text that is being written
+HELD_OUT = (
+    "a sixth of the templates and words, which only the validation split has, and another sixth, "
+    "which only the test split has"
+)
 ATTEMPTS = 50  # for each text that is wanted, before it is clear that the templates are too few
 
 T = TypeVar("T")
@@ -98,6 +105,8 @@ class Grammar:
         draw: A text of a class.
         words: Lists for the slots.
         shared: Slots whose entries stand in every split.
+        task: What there is to learn; only for a classification `draw` is told a class.
+        unseen: What validation and test have that training has not, for a person.
     """
 
     class_names: Sequence[str]
@@ -105,6 +114,8 @@ class Grammar:
     draw: Callable[[Wording, str], Text]
     words: Mapping[str, Sequence[str]]
     shared: frozenset[str] = frozenset()
+    task: TextTask = TextTask.CLASSIFICATION
+    unseen: str = HELD_OUT
 
     def read(self, request: ReadRequest[PrepareConfig]) -> RawTexts:
         """Write splits of distinct texts; the configuration holds the seed.
@@ -119,22 +130,31 @@ class Grammar:
             wording = Wording(self.words, split, chance, self.shared)
             splits[split] = self._distinct(wording, self.sizes[split], seen)
             chance.shuffle(splits[split])
-        truth = {
-            "unseen in training": "a sixth of the templates and words, which only the validation "
-            "split has, and another sixth, which only the test split has"
-        }
-        return RawTexts(tuple(self.class_names), splits, truth)
+        truth = {"unseen in training": self.unseen}
+        return RawTexts(tuple(self.class_names), splits, truth, self.task)
 
     def _distinct(self, wording: Wording, count: int, seen: set[tuple[str, str]]) -> list[Text]:
         found: list[Text] = []
+        labels = self.class_names if self.task is TextTask.CLASSIFICATION else ("",)
         for _ in range(ATTEMPTS * count):
             if len(found) == count:
                 return found
-            text = self.draw(wording, self.class_names[len(found) % len(self.class_names)])
+            text = self.draw(wording, labels[len(found) % len(labels)])
             if (text.text, text.second) not in seen:
                 seen.add((text.text, text.second))
                 found.append(text)
         raise RuntimeError(f"only {len(found)} different texts for {wording.split}")
+
+
+def unmarked(text: str) -> tuple[str, tuple[Span, ...]]:
+    """Take out the marks: "[[person|Ada]] ran" is "Ada ran", with the person at 0 to 3."""
+    plain, spans, place = "", [], 0
+    for found in MARK.finditer(text):
+        plain += text[place : found.start()]
+        spans.append((len(plain), len(plain) + len(found[2]), found[1]))
+        plain += found[2]
+        place = found.end()
+    return plain + text[place:], tuple(spans)
 
 
 def written_here(name: str, title: str, grammar: Grammar) -> DatasetSpec:
@@ -147,6 +167,7 @@ def written_here(name: str, title: str, grammar: Grammar) -> DatasetSpec:
         fetch=drawn_here,
         read=grammar.read,
         kind=DataKind.TEXTS,
+        task=grammar.task,
     )
 
 

@@ -11,7 +11,7 @@ from components.evaluation.report import AnyReport, parse_report
 from components.jobs.context import JobContext, kind_of, registered_model
 from components.jobs.examiners import Examined, Examiner, examiner_of
 from components.jobs.records import anchor_of, evidence_path, standing_decision
-from components.models.spec import ModelKind
+from components.models.spec import SEQUENCE_KINDS, ModelKind
 from components.tracking.base import CHAMPION, ModelVersion, Tag, TrackedRun
 from components.versioning.versions import DatasetVersion
 
@@ -24,6 +24,7 @@ _HEADLINES = {
     ModelKind.CLASSIFIER: ("test_accuracy", "test_loss", "best_validation_accuracy"),
     ModelKind.TEXT_CLASSIFIER: ("test_accuracy", "test_loss", "best_validation_accuracy"),
     ModelKind.REGRESSOR: ("test_error", "best_validation_loss"),
+    **dict.fromkeys(SEQUENCE_KINDS, ("test_error", "best_validation_accuracy")),
     ModelKind.IMAGE_GAN: ("test_kernel_distance", "best_kernel_distance"),
     ModelKind.POINT_GAN: ("test_kernel_distance", "best_kernel_distance"),
 }

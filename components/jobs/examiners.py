@@ -24,11 +24,12 @@ from components.errors import CorruptDataError
 from components.evaluation.classification import Subject, evaluate_classifier
 from components.evaluation.generation import evaluate_generator
 from components.evaluation.kernel_distance import MEASURED_REAL, GenerationReference
-from components.evaluation.regression import evaluate_regressor
+from components.evaluation.regression import evaluate_regressor, evaluate_sequences
 from components.evaluation.report import AnyReport, reliability
 from components.jobs.context import input_shape
+from components.models import MODELS
 from components.models.deployable import Reclassified
-from components.models.spec import ModelKind
+from components.models.spec import SEQUENCE_KINDS, ModelKind
 from components.tracking import figures
 from components.tracking.base import (
     CALIBRATION,
@@ -77,6 +78,8 @@ def examiner_of(kind: ModelKind, data: DatasetVersion) -> Examiner:
         return ClassifierExaminer(data, prepared)
     if kind is ModelKind.TEXT_CLASSIFIER and isinstance(prepared, PreparedTexts):
         return TextExaminer(data, prepared)
+    if kind in SEQUENCE_KINDS and isinstance(prepared, PreparedTexts):
+        return SequenceExaminer(kind, data, prepared)
     if kind is ModelKind.REGRESSOR and isinstance(prepared, PreparedTensors):
         return RegressorExaminer(data, prepared)
     if kind.gan and not isinstance(prepared, PreparedTexts):
@@ -143,7 +146,8 @@ class TextExaminer:
         from components.text.deployable import tokeniser_of
 
         names, device = self._prepared.card.class_names, pick_device()
-        test = tokenised(self._prepared, Split.TEST, tokeniser_of(model, label), device)
+        spec = MODELS.get("encoder")  # all classifiers of whole texts read them alike
+        test = tokenised(spec, self._prepared, Split.TEST, tokeniser_of(model, label), device)
         subject = Subject(label, self._data.name, self._data.version, names)
         report, probabilities = evaluate_classifier(model.to(device), test, subject)
 
@@ -154,6 +158,30 @@ class TextExaminer:
             }
 
         return Examined(report, draw)
+
+
+class SequenceExaminer:
+    """Text models that answer several choices at once: tags, spans, words."""
+
+    def __init__(self, kind: ModelKind, data: DatasetVersion, prepared: PreparedTexts) -> None:
+        [self._spec] = [spec for spec in map(MODELS.get, MODELS) if spec.kind is kind]
+        self._data, self._prepared = data, prepared
+
+    def examine(
+        self, model: nn.Module, label: str, tags: Mapping[str, str], card: ImageCard | None
+    ) -> Examined:
+        """See `Examiner`.
+
+        Raises:
+            CorruptDataError: If the model carries no tokeniser.
+        """
+        from components.text.deployable import tokeniser_of
+
+        device = pick_device()
+        tokens = tokeniser_of(model, label)
+        test = tokenised(self._spec, self._prepared, Split.TEST, tokens, device)
+        subject = Subject(label, self._data.name, self._data.version)
+        return Examined(evaluate_sequences(model.to(device), test, subject))
 
 
 class RegressorExaminer:

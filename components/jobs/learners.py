@@ -27,7 +27,7 @@ from components.models import MODELS
 from components.models.deployable import Deployable, DeployableGenerator
 from components.models.gan import Gan
 from components.models.network import NetworkConfig
-from components.models.spec import ModelKind
+from components.models.spec import ModelKind, ModelSpec
 from components.tracking import figures
 from components.tracking.base import LEARNING_CURVES
 from components.training.classifier import TrainConfig
@@ -40,6 +40,7 @@ from components.training.fit import (
     reading,
     refuse_mismatch,
     refuse_small,
+    tokenised,
 )
 from components.training.gan import GanConfig, GanResult, GanSplit, train_gan
 from components.training.launch import fit_together
@@ -97,12 +98,14 @@ class Learned:
         example: A batch of inputs.
         summary: Final numbers.
         pictures: Artifact path to figure.
+        package: Writes it as transformers saves models, into a folder; None if it has no such form.
     """
 
     model: nn.Module
     example: npt.NDArray[np.float32] | npt.NDArray[np.int64]
     summary: Mapping[str, float]
     pictures: Mapping[str, Figure] = field(default_factory=dict)
+    package: Callable[[Path], None] | None = None
 
 
 def learn(recipe: Recipe, directory: Path, folder: Path, reporter: Reporter) -> Learned:
@@ -168,25 +171,42 @@ def _learn_supervised(recipe: Recipe, directory: Path, folder: Path, reporter: R
         features = fitted.prepared.splits[Split.VALIDATION].features[:EXAMPLES]
         return Learned(net, features, summary, pictures)
     if isinstance(fitted.prepared, PreparedTexts):
-        return _learned_text(fitted, net, summary, pictures)
+        return _learned_text(MODELS.get(recipe.model), fitted, net, summary, pictures)
     card, validation = fitted.prepared.card, fitted.prepared.splits[Split.VALIDATION]
     example = (validation.images[:EXAMPLES] / 255).astype(np.float32)
     return Learned(Deployable(net, card.mean, card.std).eval(), example, summary, pictures)
 
 
 def _learned_text(
-    fitted: Fitted, net: nn.Module, summary: Mapping[str, float], pictures: Mapping[str, Figure]
+    spec: ModelSpec,
+    fitted: Fitted,
+    net: nn.Module,
+    summary: Mapping[str, float],
+    pictures: Mapping[str, Figure],
 ) -> Learned:
     # Only text models need Hugging Face's libraries.
     from components.text.deployable import DeployableText
+    from components.text.package import packager
 
     assert fitted.tokeniser
     assert isinstance(fitted.prepared, PreparedTexts)
-    texts = fitted.prepared.splits[Split.VALIDATION][:EXAMPLES]
-    ids = fitted.tokeniser.encode([(text.text, text.second) for text in texts])
+    example = tokenised(
+        spec,
+        fitted.prepared,
+        Split.VALIDATION,
+        fitted.tokeniser,
+        torch.device("cpu"),
+        np.arange(min(EXAMPLES, fitted.prepared.card.counts[Split.VALIDATION])),
+    )
     trainable = sum(p.numel() for p in net.parameters() if p.requires_grad)
     model = DeployableText(net, fitted.tokeniser.stored()).eval()
-    return Learned(model, ids, {**summary, "trainable_parameters": trainable}, pictures)
+    return Learned(
+        model,
+        example.ids[:EXAMPLES].numpy(),
+        {**summary, "trainable_parameters": trainable},
+        pictures,
+        packager(spec.kind, net, fitted.tokeniser, fitted.prepared.card.class_names),
+    )
 
 
 @dataclass(frozen=True)

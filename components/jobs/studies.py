@@ -13,7 +13,7 @@ from components.datasets.base import Split
 from components.errors import ConfigError, StudyError
 from components.jobs.learners import Recipe
 from components.jobs.trials import refuse_unusable
-from components.models.spec import ModelKind
+from components.models.spec import SEQUENCE_KINDS, ModelKind
 from components.settings import Settings
 from components.tuning.log import TrialLog, read_log
 from components.tuning.scheduler import Resources
@@ -35,6 +35,7 @@ MODES: Mapping[str, Mode] = {
 _METRICS: Mapping[ModelKind, str] = {
     ModelKind.CLASSIFIER: "validation_accuracy",
     ModelKind.TEXT_CLASSIFIER: "validation_accuracy",
+    **dict.fromkeys(SEQUENCE_KINDS, "validation_accuracy"),
     ModelKind.REGRESSOR: "validation_loss",
     ModelKind.IMAGE_GAN: "kernel_distance",
     ModelKind.POINT_GAN: "kernel_distance",

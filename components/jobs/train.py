@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from components.errors import SupersededError
@@ -18,9 +19,9 @@ from components.jobs.attempts import only_attempt
 from components.jobs.context import JobContext, shape_tag
 from components.jobs.learners import Learned, Recipe, learn
 from components.models import MODELS
-from components.models.spec import ModelKind
 from components.tracking import figures
 from components.tracking.base import (
+    PACKAGE,
     SAMPLES,
     DatasetInput,
     RunSpec,
@@ -55,8 +56,8 @@ def training_fingerprint(dataset_version: str, recipe: Recipe, force_token: str 
     ]
     if recipe.kind.gan:
         modules.append("components.evaluation.kernel_distance")
-    if recipe.kind is ModelKind.TEXT_CLASSIFIER:
-        modules.append("components.text.deployable")
+    if recipe.kind.task:
+        modules += ["components.text.deployable", "components.text.package"]
     options = recipe.network.of(MODELS.get(recipe.model))
     start = Path(str(options.get("source", ""))) / SAFETENSORS
     return fingerprint(
@@ -209,5 +210,9 @@ def _record(tracker: Tracker, run_id: str, learned: Learned) -> None:
     for path, figure in learned.pictures.items():
         tracker.log_figure(run_id, path, figure)
     tracker.set_tags(run_id, shape_tag(learned.example.shape[1:]))
+    if learned.package:
+        with TemporaryDirectory() as folder:
+            learned.package(Path(folder))
+            tracker.log_folder(run_id, PACKAGE, Path(folder))
     tracker.log_model(run_id, learned.model, learned.example)
     tracker.finish(run_id, RunStatus.FINISHED)

@@ -24,5 +24,10 @@ MODELS: Catalog[ModelSpec] = Catalog(
         "gaussian_gan": "components.models.gaussian_gan:SPEC",
         "bag_of_words": "components.text.bag_of_words:SPEC",
         "encoder": "components.text.encoder:SPEC",
+        "token_classifier": "components.text.token_classifier:SPEC",
+        "span_extractor": "components.text.span_extractor:SPEC",
+        "masked_lm": "components.text.masked_lm:SPEC",
+        "causal_lm": "components.text.causal_lm:SPEC",
+        "seq2seq": "components.text.seq2seq:SPEC",
     },
 )

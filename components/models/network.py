@@ -12,6 +12,7 @@ from components.models.dcgan import DcganConfig
 from components.models.encoder import EncoderConfig
 from components.models.mlp import MlpConfig
 from components.models.spec import ModelSpec, Pair, Tokeniser
+from components.models.transformer import TransformerConfig
 
 
 class NetworkConfig(BaseModel):
@@ -22,7 +23,13 @@ class NetworkConfig(BaseModel):
     mlp: MlpConfig = Field(MlpConfig(), description="Used by the model mlp")
     backbone: BackboneConfig = Field(BackboneConfig(), description="Used by the model backbone")
     dcgan: DcganConfig = Field(DcganConfig(), description="Used by the model dcgan")
-    encoder: EncoderConfig = Field(EncoderConfig(), description="Used by the model encoder")
+    encoder: EncoderConfig = Field(
+        EncoderConfig(), description="Used by encoder, token_classifier, span_extractor, masked_lm"
+    )
+    causal_lm: TransformerConfig = Field(
+        TransformerConfig(), description="Used by the model causal_lm"
+    )
+    seq2seq: TransformerConfig = Field(TransformerConfig(), description="Used by the model seq2seq")
 
     def of(self, spec: ModelSpec) -> dict[str, Any]:
         """The options that a model reads, by name; empty if it has none."""

@@ -32,7 +32,10 @@ class PromotionPolicy(BaseModel):
         2000, gt=0, description="Kernel distance x 1000 that a promoted generator may have"
     )
     error_ceiling: float = Field(
-        1.0, gt=0, description="Mean squared test error that a promoted regressor may have"
+        1.0,
+        gt=0,
+        description="Mean test error that a promoted model may have: squared, or of texts the "
+        "share of wrong positions",
     )
     minimum_gain: Share = Field(0.001, description="Gain in accuracy over the champion, absolute")
     minimum_reduction: Share = Field(

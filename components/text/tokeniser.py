@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from components.datasets.base import Int64Array
 from components.errors import CorruptDataError
@@ -78,10 +78,38 @@ class FastTokeniser:
 
     def encode(self, texts: Sequence[Pair]) -> Int64Array:
         """Ids (N, length) of texts; longer ones are cut."""
+        return self.ids(self.encodings(texts))
+
+    def encodings(self, texts: Sequence[Pair]) -> list[Encoding]:
+        """The same, with the place of each token in its text."""
         given = [pair if pair[1] else pair[0] for pair in texts]
-        found = self._tokenizer.encode_batch(given)
-        ids = np.array([one.ids for one in found], np.int64)
-        return ids.reshape(len(texts), self.length)
+        return self._tokenizer.encode_batch(given)
+
+    def windows(self, pairs: Sequence[Pair]) -> list[list[Encoding]]:
+        """All of each second text, in overlapping windows, each behind the first text.
+
+        A first text may take half of a window; the rest of it is cut.
+        """
+        from_first = self.length // 2
+        cutter = Tokenizer.from_str(self._tokenizer.to_str())
+        cutter.no_padding()
+        cutter.enable_truncation(from_first)
+        firsts = [
+            first if len(one.ids) < from_first else first[: max(end for _, end in one.offsets)]
+            for (first, _), one in zip(
+                pairs, cutter.encode_batch([first for first, _ in pairs]), strict=True
+            )
+        ]
+        cutter.enable_truncation(self.length, stride=self.length // 4, strategy="only_second")
+        cutter.enable_padding(**self._padding)
+        seconds = [second for _, second in pairs]
+        found = cutter.encode_batch(list(zip(firsts, seconds, strict=True)))
+        return [[one, *one.overflowing] for one in found]
+
+    def ids(self, encodings: Sequence[Encoding]) -> Int64Array:
+        """(N, length) of encodings."""
+        found = np.array([one.ids for one in encodings], np.int64)
+        return found.reshape(len(encodings), self.length)
 
     def stored(self) -> bytes:
         """Everything it is, as JSON."""

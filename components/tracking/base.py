@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy.typing as npt
@@ -28,7 +29,9 @@ CALIBRATION = "calibration.png"
 TEST_SAMPLES = "test_samples.png"
 CONFUSION_MATRIX = "confusion_matrix.png"
 WORST_MISTAKES = "worst_mistakes.png"
+PACKAGE = "transformers"  # folder of a training run: the model as transformers saves it
 DATASETS_EXPERIMENT = "datasets"
+SUITES_EXPERIMENT = "suites"
 SWEEPS_EXPERIMENT = "sweeps"
 STUDY_PAGE = "study.html"
 TRIAL_CURVES = "trial_curves.png"
@@ -65,6 +68,8 @@ class Tag(StrEnum):
     STUDY = PREFIX + "study"
     TRIAL = PREFIX + "trial"
     TRIAL_STATUS = PREFIX + "trial_status"
+    SUITE = PREFIX + "suite"
+    VERDICT = PREFIX + "verdict"
 
 
 class RunStatus(StrEnum):
@@ -196,6 +201,15 @@ class Tracker(Protocol):
 
     def read_text(self, run_id: str, path: str) -> str:
         """Read a text artifact back."""
+
+    def log_table(self, run_id: str, path: str, rows: Sequence[Mapping[str, str]]) -> None:
+        """Store rows with the same columns as a table that the server's pages can show."""
+
+    def log_folder(self, run_id: str, path: str, folder: Path) -> None:
+        """Store all files of a folder below the artifact `path`."""
+
+    def fetch_folder(self, run_id: str, path: str, destination: Path) -> Path:
+        """Copy such files below `destination`; returns the folder with them."""
 
     def artifact_url(self, run_id: str, path: str) -> str:
         """Where a browser fetches an artifact."""

@@ -53,7 +53,7 @@ def _images(card: ImageCard) -> Iterator[str]:
 
 def _texts(card: TextCard) -> Iterator[str]:
     what = "pairs of texts" if card.pairs else "texts"
-    yield f"- {what} of up to {card.longest:,} characters, each with a class"
+    yield f"- {what} of up to {card.longest:,} characters, for {card.task}"
     for name, value in card.truth.items():
         yield f"- {name}: {str(value)[:200]}"
     yield from _classes(card)

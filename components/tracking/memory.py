@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
@@ -40,7 +42,7 @@ class MemoryTracker:
         self.touched: dict[str, datetime] = {}
         self.trashed: set[str] = set()
         self.images: dict[tuple[str, str, int], UInt8Array] = {}
-        self.artifacts: dict[tuple[str, str], str | Figure] = {}
+        self.artifacts: dict[tuple[str, str], str | bytes | Figure] = {}
         self.models: dict[str, nn.Module] = {}
 
     def find(self, experiment: str, fingerprint: str) -> TrackedRun | None:
@@ -105,6 +107,31 @@ class MemoryTracker:
         if not isinstance(text, str):
             raise _missing(f"artifact {path} of run {run_id}", "a text")
         return text
+
+    def log_table(self, run_id: str, path: str, rows: Sequence[Mapping[str, str]]) -> None:
+        """See `Tracker`."""
+        self.artifacts[self.get(run_id).run_id, path] = json.dumps([dict(row) for row in rows])
+
+    def log_folder(self, run_id: str, path: str, folder: Path) -> None:
+        """See `Tracker`."""
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                place = f"{path}/{file.relative_to(folder).as_posix()}"
+                self.artifacts[self.get(run_id).run_id, place] = file.read_bytes()
+
+    def fetch_folder(self, run_id: str, path: str, destination: Path) -> Path:
+        """See `Tracker`."""
+        within = {
+            name: data
+            for (owner, name), data in self.artifacts.items()
+            if owner == run_id and name.startswith(f"{path}/") and isinstance(data, bytes)
+        }
+        if not within:
+            raise _missing(f"artifact {path} of run {run_id}", "a folder")
+        for name, data in within.items():
+            (destination / name).parent.mkdir(parents=True, exist_ok=True)
+            (destination / name).write_bytes(data)
+        return destination / path
 
     def artifact_url(self, run_id: str, path: str) -> str:
         """See `Tracker`."""

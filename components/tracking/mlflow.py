@@ -11,10 +11,11 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from importlib.metadata import version as package_version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import urlencode
 
@@ -188,6 +189,23 @@ class MlflowTracker:
         """See `Tracker`."""
         uri = f"runs:/{run_id}/{path}"
         return str(mlflow.artifacts.load_text(uri))
+
+    @translated
+    def log_table(self, run_id: str, path: str, rows: Sequence[Mapping[str, str]]) -> None:
+        """See `Tracker`."""
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        self._client.log_table(run_id, columns, path)
+
+    @translated
+    def log_folder(self, run_id: str, path: str, folder: Path) -> None:
+        """See `Tracker`."""
+        self._client.log_artifacts(run_id, str(folder), path)
+
+    @translated
+    def fetch_folder(self, run_id: str, path: str, destination: Path) -> Path:
+        """See `Tracker`."""
+        destination.mkdir(parents=True, exist_ok=True)
+        return Path(self._client.download_artifacts(run_id, path, str(destination)))
 
     def artifact_url(self, run_id: str, path: str) -> str:
         """See `Tracker`."""

@@ -10,9 +10,9 @@ from components.evaluation.report import (
     EvaluationReport,
     GenerationReport,
 )
-from components.models.spec import ModelKind
+from components.models.spec import SEQUENCE_KINDS, ModelKind
 from components.promotion.statistics import wilson_interval
-from components.tracking.base import Tag, TrackedRun
+from components.tracking.base import PACKAGE, Tag, TrackedRun
 
 WEAKEST = 10  # classes that are listed
 CONFIG_PREFIXES = ("training.", "gan.", "network.")
@@ -28,10 +28,11 @@ def markdown(name: str, run: TrackedRun, report: AnyReport, links: Mapping[str, 
         links: Where it comes from: name to address.
     """
     texts = run.tags[Tag.KIND] == ModelKind.TEXT_CLASSIFIER
+    sequences = ModelKind(run.tags[Tag.KIND]) in SEQUENCE_KINDS
     about = {
         "classification": _text_classifier if texts else _classifier,
         "generation": _generator,
-        "error": _regressor,
+        "error": _sequence_model if sequences else _regressor,
     }[report.kind]
     lines = [
         f"# {name}: {run.tags[Tag.MODEL]}",
@@ -93,6 +94,20 @@ def _regressor(name: str, report: ErrorReport) -> Iterator[str]:
     yield f"- milliseconds for one example: {_number(report.latency_ms)}"
     yield from ("", "## Limits", "", "- It is a line, fitted to a generated problem.")
     yield from _loading(name, "targets = model(features)  # (B, features) float32")
+
+
+def _sequence_model(name: str, report: ErrorReport) -> Iterator[str]:
+    yield from ("", "## Metrics", "")
+    yield f"- mean {report.metric} on the test split: {_number(report.error)}"
+    yield f"- milliseconds for one example: {_number(report.latency_ms)}"
+    yield from ("", "## Limits", "")
+    yield "- It knows the wording of its training texts; suites measure what people ask of it."
+    yield from _loading(
+        name,
+        "tokeniser = tokeniser_of(model)  # stored in it; from components.text.deployable",
+        "scores = model(ids)  # (B, P, choices)",
+    )
+    yield f"Its training run has it as a folder `{PACKAGE}`, too, for transformers' pipelines."
 
 
 def _data(run: TrackedRun, report: AnyReport) -> Iterator[str]:

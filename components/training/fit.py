@@ -40,7 +40,7 @@ from components.training.classifier import (
 )
 from components.training.distributed import SOLO, Group, joined_group
 from components.training.loop import LoopConfig
-from components.training.objective import CLASSIFICATION, REGRESSION
+from components.training.objective import CLASSIFICATION, REGRESSION, SEQUENCE
 from components.training.precision import pick_device
 from components.training.reporting import Epoch, Reporter, SilentReporter, UInt8Images
 
@@ -145,6 +145,8 @@ def fit(
         sizes = (prepared.card.image_shape, len(prepared.card.class_names))
     net: nn.Module = request.network.build(spec, *sizes).to(data.train.device)
     objective = REGRESSION if spec.kind is ModelKind.REGRESSOR else CLASSIFICATION
+    if spec.targets:
+        objective = SEQUENCE
     result = train_classifier(
         net,
         data.train,
@@ -163,10 +165,13 @@ def _open_texts(
     request: FitRequest, spec: ModelSpec, prepared: PreparedTexts, device: torch.device
 ) -> OpenData:
     chosen = _drawn(prepared, Split.TRAIN, request.training)
-    texts = [(text.text, text.second) for text in _rows(prepared.splits[Split.TRAIN], chosen)]
+    rows = _rows(prepared.splits[Split.TRAIN], chosen)
+    texts = [(text.text, text.second) for text in rows]
     tokeniser = request.network.tokeniser(spec, texts)
     train, validation = (
-        tokenised(prepared, split, tokeniser, device, _drawn(prepared, split, request.training))
+        tokenised(
+            spec, prepared, split, tokeniser, device, _drawn(prepared, split, request.training)
+        )
         for split in (Split.TRAIN, Split.VALIDATION)
     )
     return OpenData(prepared, train, validation, tokeniser)
@@ -185,6 +190,7 @@ def _rows(texts: Sequence[Text], chosen: Int64Array | None) -> Sequence[Text]:
 
 
 def tokenised(
+    spec: ModelSpec,
     prepared: PreparedTexts,
     split: Split,
     tokeniser: Tokeniser,
@@ -193,6 +199,10 @@ def tokenised(
 ) -> TokenSplit:
     """A split, or the chosen rows of it, as ids on a device."""
     texts = _rows(prepared.splits[split], chosen)
+    if spec.targets:
+        ids, targets = spec.targets(tokeniser, texts, prepared.card.class_names)
+        aligned = spec.kind not in (ModelKind.SPAN_EXTRACTOR, ModelKind.MASKED_LM)
+        return tokens_to_device(ids, targets, tokeniser.padding, device, aligned=aligned)
     ids = tokeniser.encode([(text.text, text.second) for text in texts])
     place = {name: label for label, name in enumerate(prepared.card.class_names)}
     labels = np.array([place[text.label] for text in texts], np.int64)
@@ -231,12 +241,19 @@ def refuse_mismatch(model: str, spec: ModelSpec, prepared: Prepared) -> None:
         ModelKind.REGRESSOR: "features and targets, as linear and high_dimensional have",
         ModelKind.POINT_GAN: "points, as gaussian_2d has",
         ModelKind.TEXT_CLASSIFIER: "labelled texts, as reviews has",
+        ModelKind.TOKEN_CLASSIFIER: "texts with marked entities, as entities has",
+        ModelKind.SPAN_EXTRACTOR: "questions with passages, as passages has",
+        ModelKind.MASKED_LM: "texts",
+        ModelKind.CAUSAL_LM: "texts",
+        ModelKind.SEQ2SEQ: "texts with what is to be written for them, as phrases has",
     }[spec.kind]
-    kind = prepared.card.kind
-    if kind != spec.kind.data or (spec.kind is ModelKind.REGRESSOR and not targets):
+    kind, got = prepared.card.kind, WHAT[type(prepared)]
+    task = prepared.card.task if isinstance(prepared, PreparedTexts) else None
+    wrong = kind != spec.kind.data or (task is not None and task not in spec.kind.tasks)
+    if wrong or (spec.kind is ModelKind.REGRESSOR and not targets):
         raise ConfigError(
             f"model {model} on dataset {prepared.card.name}",
-            got=WHAT[type(prepared)],
+            got=f"{got} for {task}" if task else got,
             wanted=wanted,
             remedy="Choose another dataset, or another model.",
         )

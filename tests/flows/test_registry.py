@@ -102,7 +102,7 @@ def test_a_trained_run_is_looked_at_and_then_goes_through_the_gate(
     before = state_of_the_registry(two_champions)
     choice = [f"registered_model={MODEL}", f"candidate={trained}"]
     options = [word for one in choice for word in ("--set", one)]
-    printed = " ".join(servers.ok("run", "evaluate", *options).split())
+    printed = " ".join(servers.ok("run", "compare", *options).split())
     assert "Compared with version 2, the champion, on" in printed
     assert "champion test error" in printed
     assert state_of_the_registry(two_champions) == before

@@ -90,7 +90,7 @@ def test_empty_sections_mean_the_defaults(tmp_path: Path) -> None:
 
 def test_a_version_may_be_named_by_its_number() -> None:
     given = {"registered_model": "linear-regressor", "candidate": 3}
-    for name in ("evaluate", "promote"):
+    for name in ("compare", "promote"):
         checked = checked_parameters(DEPLOYMENTS[name].flow, given)
         assert checked == given | {"candidate": "3"}
         with pytest.raises(UnknownKeyError, match="linear-regressor"):
@@ -99,5 +99,5 @@ def test_a_version_may_be_named_by_its_number() -> None:
 
 def test_models_of_a_persons_own_datasets_may_be_named() -> None:
     given = {"registered_model": "mine-classifier"}
-    for name in ("evaluate", "promote", "rollback"):
+    for name in ("compare", "promote", "rollback"):
         assert checked_parameters(DEPLOYMENTS[name].flow, given, own_datasets=["mine"]) == given

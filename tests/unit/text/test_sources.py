@@ -12,7 +12,7 @@ from components.errors import ConfigError, CorruptDataError
 from components.models.encoder import EncoderConfig
 from components.text import sources
 from components.text.deployable import tokeniser_of
-from components.text.encoder import encoder
+from components.text.encoder import Encoder
 from components.text.sources import open_source
 from tests.tiny_encoder import save
 
@@ -33,7 +33,7 @@ def test_a_damaged_file_of_weights_is_named(folder: Path) -> None:
     file = folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(ConfigError, match=r"model\.safetensors"):
-        encoder(100, 2, EncoderConfig(source=str(folder)))
+        Encoder(100, 2, EncoderConfig(source=str(folder)))
 
 
 def test_weights_of_another_shape_are_refused(folder: Path) -> None:
@@ -41,7 +41,7 @@ def test_weights_of_another_shape_are_refused(folder: Path) -> None:
     text = config.read_text("utf-8")
     config.write_text(text.replace('"hidden_size": 32', '"hidden_size": 64'), "utf-8")
     with pytest.raises(ConfigError, match="other layers or sizes"):
-        encoder(100, 2, EncoderConfig(source=str(folder)))
+        Encoder(100, 2, EncoderConfig(source=str(folder)))
 
 
 def test_a_hub_name_without_a_revision_says_what_is_wanted() -> None:
@@ -73,14 +73,14 @@ def test_other_weights_than_the_published_ones_are_refused(
 
 
 def test_the_head_alone_leaves_the_encoder_as_it_is(folder: Path) -> None:
-    net = encoder(100, 2, EncoderConfig(source=str(folder), train="head")).train()
+    net = Encoder(100, 2, EncoderConfig(source=str(folder), train="head")).train()
     assert not any(p.requires_grad for p in net.body.parameters())
     assert not net.body.training
     assert all(p.requires_grad for p in net.head.parameters())
 
 
 def test_gradual_unfreezing_goes_from_the_head_to_everything(folder: Path) -> None:
-    net = encoder(100, 2, EncoderConfig(source=str(folder), train="gradual"))
+    net = Encoder(100, 2, EncoderConfig(source=str(folder), train="gradual"))
     counts = []
     for epoch in range(1, 11):
         net.begin_epoch(epoch, 10)

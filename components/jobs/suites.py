@@ -1,0 +1,302 @@
+"""Evaluating suites: each entry by itself, with tables of what was predicted."""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from components.datasets.base import Split, Text
+from components.errors import ConfigError, NightforgeError, TrackingUnavailableError
+from components.evaluation.resampling import Measured, measure
+from components.jobs.context import JobContext
+from components.jobs.references import resolve
+from components.jobs.suite_data import SuiteData, open_data
+from components.jobs.suite_entries import REGISTERED, TRAINED, SuiteEntry
+from components.text.tasks import EVALUATION_TASKS
+from components.tracking.base import (
+    PACKAGE,
+    SUITES_EXPERIMENT,
+    DatasetInput,
+    RunSpec,
+    RunStatus,
+    Tag,
+    TrackedRun,
+)
+from components.versioning.versions import DatasetVersion
+
+if TYPE_CHECKING:
+    from components.text.tasks.base import EvaluationTask, ModelFiles, Prediction, Predictor, Scores
+
+SINGLE = 10  # examples predicted one by one, for the latency
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What became of one entry.
+
+    Attributes:
+        measured: All metrics of the task; empty if it could not be evaluated.
+        missed: What is under its floor, for a person.
+        error: Why it could not be evaluated.
+        latency_ms: Median for one example at a time.
+        throughput: Examples a second, in batches.
+        worst: Examples with what was expected and predicted, the worst first.
+    """
+
+    entry: SuiteEntry
+    measured: Sequence[Measured] = ()
+    missed: Sequence[str] = ()
+    error: str | None = None
+    examples: int = 0
+    latency_ms: float = 0.0
+    throughput: float = 0.0
+    worst: Sequence[Mapping[str, str]] = ()
+
+    @property
+    def verdict(self) -> str:
+        """Passed, failed or not evaluated."""
+        if self.error:
+            return "not evaluated"
+        return "failed" if self.missed else "passed"
+
+
+@dataclass(frozen=True)
+class SuiteOutcome:
+    """A whole suite; its MLflow run has the tables of predictions."""
+
+    run: TrackedRun
+    evaluated: Sequence[Evaluated]
+    skipped: str | None = None
+
+    @property
+    def failures(self) -> list[str]:
+        """Why the suite has not passed; empty if it has."""
+        return [
+            line
+            for one in self.evaluated
+            for line in ([one.error] if one.error and one.entry.required else one.missed)
+        ]
+
+
+@dataclass
+class _Bench:
+    """Loads models and predicts, each model and each (model, task, data) once."""
+
+    context: JobContext
+    data: Mapping[str, DatasetVersion]
+    trained: Mapping[str, TrackedRun]
+    scratch: Path
+    files: dict[str, ModelFiles] = field(default_factory=dict)
+    predicted: dict[tuple[str, ...], tuple[SuiteData, Sequence[Prediction], float, float]] = field(
+        default_factory=dict
+    )
+
+    def predict(
+        self, entry: SuiteEntry, task: EvaluationTask
+    ) -> tuple[SuiteData, Sequence[Prediction], float, float]:
+        """Examples, predictions, seconds, and milliseconds for one example by itself."""
+        key = (entry.task, entry.model, entry.data, str(entry.limit), str(entry.labels))
+        if key not in self.predicted:
+            data = open_data(entry.task, entry.data, entry.columns, entry.labels, task, self.data)
+            data = data.first(entry.limit)
+            predictor = task.open(self.model(entry.model), data.class_names)
+            milliseconds = _latency(predictor, data.examples)
+            start = time.perf_counter()
+            said = predictor.predict(data.examples)
+            self.predicted[key] = data, said, time.perf_counter() - start, milliseconds
+        return self.predicted[key]
+
+    def model(self, name: str) -> ModelFiles:
+        """The files of a model, fetched if need be."""
+        from components.text.sources import Source, open_source
+        from components.text.tasks.base import ModelFiles
+
+        if name not in self.files:
+            if name.startswith(TRAINED):
+                source = Source(name, self._fetched(self.trained[name].run_id, name))
+            elif name.startswith(REGISTERED):
+                version = resolve(self.context.registry, _reference(name))
+                source = Source(name, self._fetched(version.run_id, name))
+            else:
+                source = open_source(name)
+            self.files[name] = ModelFiles(source)
+        return self.files[name]
+
+    def _fetched(self, run_id: str, name: str) -> Path:
+        try:
+            return self.context.tracker.fetch_folder(run_id, PACKAGE, self.scratch / run_id)
+        except TrackingUnavailableError:
+            raise
+        except NightforgeError as error:
+            raise ConfigError(
+                f"model {name}",
+                got=f"no folder {PACKAGE} in its training run",
+                wanted="a text model that transformers can load",
+                remedy="Train an encoder, token_classifier, span_extractor, masked_lm, causal_lm "
+                "or seq2seq; with network.encoder.train=prefix they have no such form.",
+            ) from error
+
+
+def _reference(name: str) -> str:
+    """MLflow's models:/NAME@alias and models:/NAME/3 as this project writes them."""
+    plain = name.removeprefix(REGISTERED)
+    head, slash, number = plain.rpartition("/")
+    return f"{head}:{number}" if slash else plain
+
+
+def _latency(predictor: Predictor, examples: Sequence[Text]) -> float:
+    """Median milliseconds of an example by itself, after one to warm up."""
+    times = []
+    for text in [examples[0], *examples[:SINGLE]]:
+        start = time.perf_counter()
+        predictor.predict([text])
+        times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times[1:])
+
+
+def evaluate_suite(
+    context: JobContext,
+    name: str,
+    entries: Sequence[SuiteEntry],
+    data: Mapping[str, DatasetVersion],
+    trained: Mapping[str, TrackedRun],
+    progress: Callable[[str], None],
+) -> SuiteOutcome:
+    """Evaluate all entries of a suite; one that cannot be evaluated does not stop the others.
+
+    Args:
+        context: Tracker and registry.
+        name: Of the suite.
+        entries: What is evaluated.
+        data: Dataset name to its version.
+        trained: Model, as the entries name it, to the run that trained it.
+        progress: Told of each entry.
+
+    Raises:
+        TrackingUnavailableError: If the server does not answer.
+    """
+    run = context.tracker.start(_spec(context, name, entries, data, trained))
+    with TemporaryDirectory() as scratch:
+        bench = _Bench(context, data, trained, Path(scratch))
+        found = []
+        for entry in entries:
+            one = _evaluate(bench, run.run_id, entry)
+            progress(f"{entry.task}: {one.verdict}")
+            found.append(one)
+    outcome = SuiteOutcome(context.tracker.get(run.run_id), found)
+    verdict = "failed" if outcome.failures else "passed"
+    context.tracker.set_tags(run.run_id, {Tag.SUITE: name, Tag.VERDICT: verdict})
+    context.tracker.finish(run.run_id, RunStatus.FINISHED)
+    return outcome
+
+
+def _evaluate(bench: _Bench, run_id: str, entry: SuiteEntry) -> Evaluated:
+    task = EVALUATION_TASKS.get(entry.task)
+    try:
+        data, said, seconds, milliseconds = bench.predict(entry, task)
+        scores = task.score(data.examples, said, data.class_names)
+        measured = [measure(metric) for metric in scores.metrics]
+        missed = _missed(entry, measured)
+    except TrackingUnavailableError:
+        raise
+    except NightforgeError as error:
+        return Evaluated(entry, error=f"{entry.task}: {error}")
+    tracker, place = bench.context.tracker, place_of(entry)
+    values = {f"{place}/{one.name}": one.value for one in measured}
+    values |= {f"{place}/latency_ms": milliseconds, f"{place}/throughput": len(said) / seconds}
+    tracker.log_metrics(run_id, values, step=0)
+    rows = _table(data.examples, said, scores)
+    tracker.log_table(run_id, f"{place}/predictions.json", rows)
+    if scores.confusion:
+        tracker.log_table(run_id, f"{place}/confusion.json", _confusion(scores.confusion))
+    return Evaluated(
+        entry,
+        measured,
+        missed,
+        None,
+        len(said),
+        milliseconds,
+        len(said) / seconds,
+        rows[:3],
+    )
+
+
+def place_of(entry: SuiteEntry) -> str:
+    """Where the suite's MLflow run has what belongs to an entry."""
+    return f"{entry.task}/{Path(entry.data).stem}"
+
+
+def _missed(entry: SuiteEntry, measured: Sequence[Measured]) -> list[str]:
+    by_name = {one.name: one for one in measured}
+    lines = []
+    for name, floor in entry.floors.items():
+        if name not in by_name:
+            raise ConfigError(
+                f"floor of {entry.task} on {entry.data}",
+                got=name,
+                wanted=f"one of its metrics: {', '.join(by_name)}",
+                remedy="Correct suites in params.yaml.",
+            )
+        one = by_name[name]
+        if not one.clears(floor):
+            wanted = f"at {'most' if one.least else 'least'} {floor:g}"
+            lines.append(
+                f"{entry.task} on {entry.data}: {name} is {one.value:.4g}, wanted {wanted}"
+            )
+    return lines
+
+
+def _table(
+    examples: Sequence[Text], said: Sequence[Prediction], scores: Scores
+) -> list[dict[str, str]]:
+    """A row for each example, the worst first."""
+    order = sorted(range(len(said)), key=lambda place: (scores.each[place], place))
+    return [
+        {
+            "score": f"{scores.each[place]:.4f}",
+            "text": examples[place].text,
+            "second": examples[place].second,
+            "expected": scores.expected[place],
+            "predicted": said[place].text,
+        }
+        for place in order
+    ]
+
+
+def _confusion(confusion: Mapping[str, Mapping[str, int]]) -> list[dict[str, str]]:
+    return [
+        {"true class": true, **{name: str(count) for name, count in row.items()}}
+        for true, row in confusion.items()
+    ]
+
+
+def _spec(
+    context: JobContext,
+    name: str,
+    entries: Sequence[SuiteEntry],
+    data: Mapping[str, DatasetVersion],
+    trained: Mapping[str, TrackedRun],
+) -> RunSpec:
+    versions = {one.name: one.version for one in data.values()}
+    # MLflow refuses names with two slashes in a row.
+    runs = {model.removeprefix(TRAINED): run.run_id for model, run in trained.items()}
+    return RunSpec(
+        experiment=SUITES_EXPERIMENT,
+        name=f"{name}-{uuid4().hex[:8]}",
+        fingerprint=uuid4().hex,
+        params={"suite": name, "models": runs},
+        tags=context.tags(),
+        dataset=DatasetInput(
+            name,
+            hashlib.sha256(repr(sorted(versions.items())).encode()).hexdigest()[:32],
+            "params.yaml",
+            {"test": sum(one.counts[Split.TEST] for one in data.values())},
+        ),
+    )
