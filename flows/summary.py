@@ -17,7 +17,7 @@ from components.jobs.evaluate import headline
 from components.jobs.gate import GateOutcome
 from components.jobs.promote import PromoteOutcome
 from components.jobs.self_check import SelfCheck
-from components.jobs.suites import Evaluated, SuiteOutcome, place_of
+from components.jobs.suites import Evaluated, SuiteOutcome
 from components.jobs.sweep import StudyOutcome
 from components.models.spec import SEQUENCE_KINDS, ModelKind
 from components.tracking.base import (
@@ -158,7 +158,7 @@ def describe_suite(report: PartReport, outcome: SuiteOutcome, tracker: Tracker) 
         for one in outcome.evaluated
     ]
     for one in outcome.evaluated:
-        title = f"{one.entry.task}: {one.entry.data}"
+        title = f"{one.entry.task}: {one.place.partition('/')[2]}"
         if one.error:
             report.warnings.append(f"not evaluated: {one.error}")
             continue
@@ -172,7 +172,7 @@ def describe_suite(report: PartReport, outcome: SuiteOutcome, tracker: Tracker) 
             }
             for metric in one.measured
         ]
-        path = f"{place_of(one.entry)}/predictions.json"
+        path = f"{one.place}/predictions.json"
         report.links[f"predictions of {title}"] = tracker.artifact_page(outcome.run, path)
 
 

@@ -13,6 +13,20 @@ from components.settings import Settings
 from components.text.tasks import EVALUATION_TASKS
 
 TRAINED, REGISTERED = "train://", "models:/"
+TOLERANCE = 0.001
+
+
+class Published(BaseModel):
+    """What a model's authors print for an example."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: Annotated[str, Field(description="What is predicted, as the tables show it")]
+    score: Annotated[float | None, Field(description="Its probability, to four digits")] = None
+
+    def fits(self, text: str, score: float) -> bool:
+        """Whether a prediction is the same, up to rounding and other versions of libraries."""
+        return self.text == text and (self.score is None or abs(self.score - score) < TOLERANCE)
 
 
 class SuiteEntry(BaseModel):
@@ -48,6 +62,10 @@ class SuiteEntry(BaseModel):
         dict[str, str],
         Field(description="Of JSON lines and tables: text, second, label to the names they have"),
     ] = {}
+    published: Annotated[
+        tuple[Published, ...],
+        Field(description="Predictions to compare with, in order; the metric is as_published"),
+    ] = ()
     required: Annotated[
         bool, Field(description="Whether the suite fails if this cannot be evaluated")
     ] = True

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from components.datasets.base import Split, Text
 from components.errors import ConfigError, NightforgeError, TrackingUnavailableError
-from components.evaluation.resampling import Measured, measure
+from components.evaluation.resampling import Measured, Metric, measure
 from components.jobs.context import JobContext
 from components.jobs.references import resolve
 from components.jobs.suite_data import SuiteData, open_data
@@ -47,17 +47,17 @@ class Evaluated:
         error: Why it could not be evaluated.
         latency_ms: Median for one example at a time.
         throughput: Examples a second, in batches.
-        worst: Examples with what was expected and predicted, the worst first.
+        place: Where the suite's MLflow run has what belongs to it.
     """
 
     entry: SuiteEntry
+    place: str
     measured: Sequence[Measured] = ()
     missed: Sequence[str] = ()
     error: str | None = None
     examples: int = 0
     latency_ms: float = 0.0
     throughput: float = 0.0
-    worst: Sequence[Mapping[str, str]] = ()
 
     @property
     def verdict(self) -> str:
@@ -74,6 +74,13 @@ class SuiteOutcome:
     run: TrackedRun
     evaluated: Sequence[Evaluated]
     skipped: str | None = None
+
+    @property
+    def verdict(self) -> str:
+        """Passed or failed; not evaluated where nothing was."""
+        if self.failures:
+            return "failed"
+        return "passed" if any(one.measured for one in self.evaluated) else "not evaluated"
 
     @property
     def failures(self) -> list[str]:
@@ -186,29 +193,32 @@ def evaluate_suite(
     with TemporaryDirectory() as scratch:
         bench = _Bench(context, data, trained, Path(scratch))
         found = []
-        for entry in entries:
-            one = _evaluate(bench, run.run_id, entry)
+        for entry, place in zip(entries, _places(entries), strict=True):
+            one = _evaluate(bench, run.run_id, entry, place)
             progress(f"{entry.task}: {one.verdict}")
             found.append(one)
     outcome = SuiteOutcome(context.tracker.get(run.run_id), found)
-    verdict = "failed" if outcome.failures else "passed"
-    context.tracker.set_tags(run.run_id, {Tag.SUITE: name, Tag.VERDICT: verdict})
+    context.tracker.set_tags(run.run_id, {Tag.SUITE: name, Tag.VERDICT: outcome.verdict})
     context.tracker.finish(run.run_id, RunStatus.FINISHED)
     return outcome
 
 
-def _evaluate(bench: _Bench, run_id: str, entry: SuiteEntry) -> Evaluated:
+def _evaluate(bench: _Bench, run_id: str, entry: SuiteEntry, place: str) -> Evaluated:
     task = EVALUATION_TASKS.get(entry.task)
     try:
         data, said, seconds, milliseconds = bench.predict(entry, task)
         scores = task.score(data.examples, said, data.class_names)
-        measured = [measure(metric) for metric in scores.metrics]
+        metrics = [*scores.metrics, *_published(entry, said)]
+        measured = [measure(metric) for metric in metrics]
         missed = _missed(entry, measured)
     except TrackingUnavailableError:
         raise
     except NightforgeError as error:
-        return Evaluated(entry, error=f"{entry.task}: {error}")
-    tracker, place = bench.context.tracker, place_of(entry)
+        return Evaluated(entry, place, error=f"{entry.task}: {error}")
+    except Exception as error:  # what a strange model does to a library ends its own entry only
+        said_ = " ".join(str(error).split())[:200]
+        return Evaluated(entry, place, error=f"{entry.task}: {type(error).__name__}: {said_}")
+    tracker = bench.context.tracker
     values = {f"{place}/{one.name}": one.value for one in measured}
     values |= {f"{place}/latency_ms": milliseconds, f"{place}/throughput": len(said) / seconds}
     tracker.log_metrics(run_id, values, step=0)
@@ -216,21 +226,33 @@ def _evaluate(bench: _Bench, run_id: str, entry: SuiteEntry) -> Evaluated:
     tracker.log_table(run_id, f"{place}/predictions.json", rows)
     if scores.confusion:
         tracker.log_table(run_id, f"{place}/confusion.json", _confusion(scores.confusion))
-    return Evaluated(
-        entry,
-        measured,
-        missed,
-        None,
-        len(said),
-        milliseconds,
-        len(said) / seconds,
-        rows[:3],
-    )
+    throughput = len(said) / seconds
+    return Evaluated(entry, place, measured, missed, None, len(said), milliseconds, throughput)
 
 
-def place_of(entry: SuiteEntry) -> str:
-    """Where the suite's MLflow run has what belongs to an entry."""
-    return f"{entry.task}/{Path(entry.data).stem}"
+def _places(entries: Sequence[SuiteEntry]) -> list[str]:
+    """Task and data of each entry, with a number where several have the same."""
+    found: list[str] = []
+    for entry in entries:
+        name = f"{entry.task}/{Path(entry.data).stem}"
+        again = sum(place.partition("#")[0] == name for place in found)
+        found.append(f"{name}#{again + 1}" if again else name)
+    return [place.replace("#", "-") for place in found]
+
+
+def _published(entry: SuiteEntry, said: Sequence[Prediction]) -> list[Metric]:
+    """Share of the predictions that are as the model's authors print them."""
+    if not entry.published:
+        return []
+    if len(entry.published) != len(said):
+        raise ConfigError(
+            f"published of {entry.task} on {entry.data}",
+            got=f"{len(entry.published)} predictions",
+            wanted=f"one for each of its {len(said)} examples",
+            remedy="Correct suites in params.yaml.",
+        )
+    pairs = zip(entry.published, said, strict=True)
+    return [Metric.average("as_published", [float(one.fits(p.text, p.score)) for one, p in pairs])]
 
 
 def _missed(entry: SuiteEntry, measured: Sequence[Measured]) -> list[str]:

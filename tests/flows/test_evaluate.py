@@ -50,7 +50,7 @@ def test_a_suite_fails_below_a_floor_and_passes_above(servers: Installation, flo
     assert "wanted at least 1.01" in failed["error"]
     verdicts = {row["task"]: row["verdict"] for row in failed["tables"]["suite"]}
     assert verdicts == {"sentiment-analysis": "passed", "feature-extraction": "failed"}
-    table = failed["tables"]["feature-extraction: data/samples/answers.jsonl"]
+    table = failed["tables"]["feature-extraction: answers"]
     assert {row["metric"]: row["cleared"] for row in table} == {
         "recall_at_1": "NO",
         "recall_at_5": "",

@@ -5,6 +5,7 @@ transformers 5 has no pipeline for this.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +43,9 @@ class _Window:
 class _Best:
     score: float = -torch.inf
     span: tuple[int, int] = (0, 0)
+    chance: float = 0.0
     nothing: float = torch.inf
+    nothing_chance: float = 0.0
 
 
 class QuestionAnswering:
@@ -114,27 +117,32 @@ class QuestionAnswering:
 
 def _decode(window: _Window, scores: torch.Tensor, best: _Best) -> None:
     """Take note of the best span of a window, and of the least score for no answer."""
-    best.nothing = min(best.nothing, float(scores[0, 0] + scores[1, 0]))
     inside = torch.tensor([at is not None for at in window.offsets])
     if not inside.any():
         return
+    possible = inside.clone()
+    possible[0] = True
+    both = float(scores[:, possible].logsumexp(1).sum())  # of all starts and of all ends
+    if (nothing := float(scores[0, 0] + scores[1, 0])) < best.nothing:
+        best.nothing, best.nothing_chance = nothing, math.exp(nothing - both)
     size = len(window.offsets)
     sums = scores[0].unsqueeze(1) + scores[1].unsqueeze(0)
     places = torch.arange(size)
     apart = places.unsqueeze(0) - places.unsqueeze(1)
-    possible = inside.unsqueeze(1) & inside.unsqueeze(0) & (apart >= 0) & (apart < LONGEST_ANSWER)
-    sums = sums.masked_fill(~possible, -torch.inf)
+    spans = inside.unsqueeze(1) & inside.unsqueeze(0) & (apart >= 0) & (apart < LONGEST_ANSWER)
+    sums = sums.masked_fill(~spans, -torch.inf)
     place = int(sums.argmax())
     first, last = window.offsets[place // size], window.offsets[place % size]
     if float(sums.flatten()[place]) > best.score and first and last:
         best.score, best.span = float(sums.flatten()[place]), (first[0], last[1])
+        best.chance = math.exp(best.score - both)
 
 
 def _prediction(text: Text, best: _Best) -> Prediction:
     if best.score <= best.nothing:
-        return Prediction(NOTHING, best.nothing)
+        return Prediction(NOTHING, best.nothing_chance)
     start, end = best.span
-    return Prediction(text.second[start:end], best.score, ((start, end, "answer"),))
+    return Prediction(text.second[start:end], best.chance, ((start, end, "answer"),))
 
 
 def score(

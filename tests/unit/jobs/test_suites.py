@@ -22,6 +22,7 @@ from components.jobs.suites import SuiteOutcome, evaluate_suite
 from components.settings import Settings
 from components.text.sources import open_source
 from components.text.tasks import EVALUATION_TASKS
+from components.text.tasks.base import ModelFiles
 from components.tracking.base import PACKAGE, RunStatus, Tag, TrackedRun
 from components.tracking.memory import MemoryRegistry, MemoryTracker
 from tests.texts import EXAMPLES
@@ -144,11 +145,42 @@ def test_what_cannot_be_evaluated_fails_only_if_it_is_required(
     outcome = run(context, wished)
     assert outcome.evaluated[0].verdict == "not evaluated"
     assert outcome.failures == []
+    assert outcome.verdict == "not evaluated"
     [failure] = run(context, needed).failures
     assert "hf download some/model --revision abc" in failure
     hub = entry(save_for(SENTIMENT, tmp_path / "m"), "hub://some/data@abc/test.jsonl")
     [failure] = run(context, hub).failures
     assert "hf download some/data test.jsonl --repo-type dataset --revision abc" in failure
+
+
+def test_what_was_published_is_compared(context: JobContext, model: Path, lines: Write) -> None:
+    data = lines(*rows()[:2])
+    predictor = EVALUATION_TASKS.get(SENTIMENT).open(
+        ModelFiles(open_source(str(model))), ("bad", "good")
+    )
+    said = predictor.predict([Text(row["text"]) for row in rows()[:2]])
+    right = [{"text": one.text, "score": round(one.score, 4)} for one in said]
+    wrong = [right[0], right[1] | {"score": 0.0123}]
+    floors = {"as_published": 1}
+    fine, other = (entry(model, data, published=one, floors=floors) for one in (right, wrong))
+    outcome = run(context, fine, other)
+    assert [one.verdict for one in outcome.evaluated] == ["passed", "failed"]
+    assert [one.place for one in outcome.evaluated] == [f"{SENTIMENT}/data", f"{SENTIMENT}/data-2"]
+    [failure] = run(context, entry(model, data, published=right[:1])).failures
+    assert "one for each of its 2 examples" in failure
+
+
+def test_a_library_that_fails_ends_one_entry_only(
+    context: JobContext, model: Path, lines: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from components.text.tasks.sentiment_analysis import SentimentAnalysis
+
+    def broken(self: SentimentAnalysis, examples: object) -> object:
+        raise IndexError("index out of range in self")
+
+    monkeypatch.setattr(SentimentAnalysis, "predict", broken)
+    [failure] = run(context, entry(model, lines(*rows()))).failures
+    assert failure == f"{SENTIMENT}: IndexError: index out of range in self"
 
 
 def test_one_pass_serves_all_entries_of_a_model_and_data(
@@ -326,3 +358,8 @@ def test_suites_of_params_yaml_are_checked(tmp_path: Path) -> None:
 def test_the_suites_of_the_project_are_usable() -> None:
     entries = suite(Settings(), "offline")
     assert {one.task for one in entries} == set(EVALUATION_TASKS)
+    for one in suite(Settings(), "course"):
+        assert not one.required
+        spec = EVALUATION_TASKS.get(one.task)
+        data = open_data(one.task, one.data, one.columns, one.labels, spec, {})
+        assert len(data.examples) == len(one.published)
