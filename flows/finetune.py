@@ -57,8 +57,8 @@ def finetune(
         data = run.step("data", tasks.refresh_data, dataset)
         describe_data(run.report, data)
         found: dict[str, list[TrainOutcome]] = {}
-        for way in ways:
-            for seed in seeds:
+        for way in dict.fromkeys(ways):
+            for seed in dict.fromkeys(seeds):
                 recipe = recipe_of(way, seed, dataset, training, network)
                 trained = run.step(f"{way}, seed {seed}", tasks.train, data.dataset, recipe, force)
                 found.setdefault(way, []).append(trained)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from components.jobs.context import JobContext
 from components.jobs.references import resolve
 from components.jobs.suite_data import SuiteData, open_data
 from components.jobs.suite_entries import REGISTERED, TRAINED, SuiteEntry
+from components.jobs.train import closed_if_it_fails
 from components.text.tasks import EVALUATION_TASKS
 from components.tracking.base import (
     PACKAGE,
@@ -109,7 +111,8 @@ class _Bench:
         self, entry: SuiteEntry, task: EvaluationTask
     ) -> tuple[SuiteData, Sequence[Prediction], float, float]:
         """Examples, predictions, seconds, and milliseconds for one example by itself."""
-        key = (entry.task, entry.model, entry.data, str(entry.limit), str(entry.labels))
+        read = (entry.limit, entry.labels, sorted(entry.columns.items()))
+        key = (entry.task, entry.model, entry.data, str(read))
         if key not in self.predicted:
             data = open_data(entry.task, entry.data, entry.columns, entry.labels, task, self.data)
             data = data.first(entry.limit)
@@ -190,7 +193,7 @@ def evaluate_suite(
         TrackingUnavailableError: If the server does not answer.
     """
     run = context.tracker.start(_spec(context, name, entries, data, trained))
-    with TemporaryDirectory() as scratch:
+    with closed_if_it_fails(context.tracker, run), TemporaryDirectory() as scratch:
         bench = _Bench(context, data, trained, Path(scratch))
         found = []
         for entry, place in zip(entries, _places(entries), strict=True):
@@ -222,6 +225,7 @@ def _evaluate(bench: _Bench, run_id: str, entry: SuiteEntry, place: str) -> Eval
     values = {f"{place}/{one.name}": one.value for one in measured}
     values |= {f"{place}/latency_ms": milliseconds, f"{place}/throughput": len(said) / seconds}
     tracker.log_metrics(run_id, values, step=0)
+    tracker.set_tags(run_id, {f"{Tag.DATASET_VERSION}.{place}": data.version})
     rows = _table(data.examples, said, scores)
     tracker.log_table(run_id, f"{place}/predictions.json", rows)
     if scores.confusion:
@@ -234,7 +238,8 @@ def _places(entries: Sequence[SuiteEntry]) -> list[str]:
     """Task and data of each entry, with a number where several have the same."""
     found: list[str] = []
     for entry in entries:
-        name = f"{entry.task}/{Path(entry.data).stem}"
+        # MLflow's names of metrics know few characters.
+        name = f"{entry.task}/{re.sub(r'[^A-Za-z0-9_. -]', '_', Path(entry.data).stem)}"
         again = sum(place.partition("#")[0] == name for place in found)
         found.append(f"{name}#{again + 1}" if again else name)
     return [place.replace("#", "-") for place in found]
@@ -307,6 +312,7 @@ def _spec(
     trained: Mapping[str, TrackedRun],
 ) -> RunSpec:
     versions = {one.name: one.version for one in data.values()}
+    read = {entry.data for entry in entries} & set(data)
     # MLflow refuses names with two slashes in a row.
     runs = {model.removeprefix(TRAINED): run.run_id for model, run in trained.items()}
     return RunSpec(
@@ -319,6 +325,6 @@ def _spec(
             name,
             hashlib.sha256(repr(sorted(versions.items())).encode()).hexdigest()[:32],
             "params.yaml",
-            {"test": sum(one.counts[Split.TEST] for one in data.values())},
+            {"test": sum(data[name].counts[Split.TEST] for name in read)},
         ),
     )

@@ -115,7 +115,7 @@ def train(
         with slot():
             run = _open_run(context, data, recipe, print_, found)
             reporter = _TrackingReporter(context.tracker, run.run_id, progress, fence)
-            with _closed_if_it_fails(context.tracker, run):
+            with closed_if_it_fails(context.tracker, run):
                 with context.tracker.system_metrics(run.run_id):
                     learned = learn(recipe, Path(data.directory), folder, reporter)
                 fence.check()
@@ -125,7 +125,8 @@ def train(
 
 
 @contextmanager
-def _closed_if_it_fails(tracker: Tracker, run: TrackedRun) -> Iterator[None]:
+def closed_if_it_fails(tracker: Tracker, run: TrackedRun) -> Iterator[None]:
+    """Whatever ends the work ends its run, too, with the reason."""
     try:
         yield
     except SupersededError:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.datasets.base import Text, TextTask
+from components.datasets.base import Text
 from components.errors import ConfigError
 from components.evaluation.resampling import measure
 from components.text.sources import Source
@@ -24,8 +24,7 @@ class Case:
     def __init__(self, name: str, folder: Path) -> None:
         self.name, self.folder = name, save_for(name, folder)
         self.task: EvaluationTask = EVALUATION_TASKS.get(name)
-        usual = TextTask.LANGUAGE if TextTask.LANGUAGE in self.task.data else None
-        kind = usual or sorted(self.task.data)[0]
+        kind = self.task.data[0]
         self.examples: Sequence[Text] = EXAMPLES[kind]
         self.class_names = CLASS_NAMES.get(kind, ())
         files = ModelFiles(Source(name, self.folder))

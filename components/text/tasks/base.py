@@ -95,11 +95,14 @@ class ModelFiles:
             raise unusable(self.source.name, f"no tokeniser in {self.folder}", "one of its files")
         try:
             found = cast(PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(self.folder))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             said = " ".join(str(error).split())[:200]
             raise unusable(self.source.name, f"no tokeniser ({said})", "one beside it") from error
         if found.model_max_length > 10**6:
             found.model_max_length = DEFAULT_LENGTH
+        found.padding_side = "right"
+        if found.pad_token is None:
+            found.pad_token = found.eos_token
         return found
 
     def model(self, auto: Any) -> PreTrainedModel:
@@ -121,12 +124,12 @@ class EvaluationTask:
     """An entry of the catalog.
 
     Attributes:
-        data: Kinds of examples that it can use.
+        data: Kinds of examples that it can use; JSON lines are of the first.
         open: Model files and the names of the classes to what predicts.
         score: Examples, predictions and the names of the classes to scores.
     """
 
-    data: frozenset[TextTask]
+    data: tuple[TextTask, ...]
     open: Callable[[ModelFiles, Sequence[str]], Predictor]
     score: Callable[[Sequence[Text], Sequence[Prediction], Sequence[str]], Scores]
 
@@ -134,6 +137,13 @@ class EvaluationTask:
 def pipeline_of(kind: Any, model: Any, files: ModelFiles, **options: Any) -> Any:
     """One of transformers' pipelines, whose classes say little about their types."""
     return kind(model=model, tokenizer=files.tokenizer, **options)
+
+
+def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """A span without the spaces around it, which some tokenisers count to a word."""
+    inside = text[start:end]
+    start += len(inside) - len(inside.lstrip())
+    return start, start + len(inside.strip())
 
 
 def by_length(examples: Sequence[Text]) -> list[int]:

@@ -53,7 +53,7 @@ class FeatureExtraction:
         vectors = self.vectors([t.text for t in examples] + [t.second for t in examples])
         likeness = vectors[:count] @ vectors[count:].T
         right = likeness.diagonal().unsqueeze(1)
-        ranks = (likeness > right).sum(1) + 1
+        ranks = (~(likeness < right)).sum(1)  # what is as near, or no number, is no hit
         best, places = likeness.topk(min(AMONG, count), dim=1)
         return [
             Prediction(
@@ -89,4 +89,4 @@ def score(
     return Scores(metrics, [1 / rank for rank in ranks], [text.second for text in examples])
 
 
-TASK = EvaluationTask(frozenset({TextTask.GENERATION}), FeatureExtraction, score)
+TASK = EvaluationTask((TextTask.GENERATION,), FeatureExtraction, score)

@@ -41,6 +41,7 @@ class FillMask:
         if files.tokenizer.mask_token is None:
             got = "a tokeniser without a mask"
             raise unusable(files.source.name, got, "a masked language model's own tokeniser")
+        self._tokenizer = files.tokenizer
         self._mask = str(files.tokenizer.mask_token)
         self._pipe = pipeline_of(FillMaskPipeline, model, files, top_k=CHOICES)
 
@@ -52,11 +53,18 @@ class FillMask:
         """
         order = by_length(examples)
         given = [self._masked(place, examples[place]) for place in order]
-        found = self._pipe(given, batch_size=BATCH, tokenizer_kwargs={"truncation": True})
+        for place, ids in zip(order, self._tokenizer(given)["input_ids"], strict=True):
+            if len(ids) > (most := int(self._tokenizer.model_max_length)):
+                got, wanted = f"{len(ids):,} tokens", f"at most {most:,}"
+                raise no_such(place + 1, got, wanted, "Cut the text around its mask.")
+        found = self._pipe(given, batch_size=BATCH)
         found = [found] if len(given) == 1 else found  # of one text the pipeline makes no list
         return restored(order, [_prediction(one) for one in found])
 
     def _masked(self, place: int, text: Text) -> str:
+        if not text.label and not text.spans:
+            got, wanted = "neither a label nor a marked word", "the word that is right"
+            raise no_such(place + 1, got, wanted, "Add a label.")
         masked = text.text
         if text.spans:
             start, end, _ = text.spans[0]
@@ -78,15 +86,18 @@ def _prediction(found: Sequence[dict[str, object]]) -> Prediction:
     return Prediction(words[0], float(str(found[0]["score"])), choices=words)
 
 
+def _rank(word: str, choices: Sequence[str]) -> int:
+    """1 for the first choice; one more than there may be if it is none."""
+    known = [choice.lower() for choice in choices]
+    return known.index(word.lower()) + 1 if word.lower() in known else CHOICES + 1
+
+
 def score(
     examples: Sequence[Text], said: Sequence[Prediction], class_names: Sequence[str]
 ) -> Scores:
-    """Share of the words that are the first, or among the first five, guesses."""
+    """Share of the words that are the first, or among the first five, guesses; in any case."""
     truth = [text.label or text.text[slice(*text.spans[0][:2])] for text in examples]
-    ranks = [
-        one.choices.index(word) + 1 if word in one.choices else CHOICES + 1
-        for word, one in zip(truth, said, strict=True)
-    ]
+    ranks = [_rank(word, one.choices) for word, one in zip(truth, said, strict=True)]
     metrics = [
         Metric.average("hit_at_1", [float(rank == 1) for rank in ranks]),
         Metric.average(f"hit_at_{CHOICES}", [float(rank <= CHOICES) for rank in ranks]),
@@ -94,4 +105,4 @@ def score(
     return Scores(metrics, [1 - rank / (CHOICES + 1) for rank in ranks], truth)
 
 
-TASK = EvaluationTask(frozenset({TextTask.LANGUAGE}), FillMask, score)
+TASK = EvaluationTask((TextTask.LANGUAGE,), FillMask, score)

@@ -21,14 +21,15 @@ def label_scores(truth: Sequence[str], said: Sequence[str], chances: Sequence[fl
     """
     names = sorted({*truth, *said})
     place = {name: number for number, name in enumerate(names)}
-    pairs = [place[t] * len(names) + place[s] for t, s in zip(truth, said, strict=True)]
-    rows = np.eye(len(names) ** 2)[pairs]
+    one_hot = np.eye(len(names))
+    true, predicted = (one_hot[[place[one] for one in each]] for each in (truth, said))
+    rows = np.concatenate([true * predicted, predicted, true], 1)
     hits = [float(t == s) for t, s in zip(truth, said, strict=True)]
     metrics = [
         Metric.average("accuracy", hits),
-        Metric("precision", rows, lambda sums: _per_class(sums)[0].mean(-1)),
-        Metric("recall", rows, lambda sums: _per_class(sums)[1].mean(-1)),
-        Metric("f1", rows, lambda sums: _f1(*_per_class(sums)).mean(-1)),
+        Metric("precision", rows, lambda sums: _mean(_shares(sums, 1))),
+        Metric("recall", rows, lambda sums: _mean(_shares(sums, 2))),
+        Metric("f1", rows, lambda sums: _mean(_f1(sums))),
     ]
     counted = Counter(zip(truth, said, strict=True))
     confusion = {t: {s: counted[t, s] for s in names} for t in names}
@@ -37,13 +38,28 @@ def label_scores(truth: Sequence[str], said: Sequence[str], chances: Sequence[fl
     return Scores(metrics, each, truth, confusion)
 
 
-def _per_class(sums: Float64Array) -> tuple[Float64Array, Float64Array]:
-    """Precision and recall (..., classes) from counts (..., classes squared)."""
-    classes = round(sums.shape[-1] ** 0.5)
-    table = sums.reshape(*sums.shape[:-1], classes, classes)
-    right = np.diagonal(table, axis1=-2, axis2=-1)
-    return right / np.maximum(table.sum(-2), 1e-12), right / np.maximum(table.sum(-1), 1e-12)
+def _parts(sums: Float64Array) -> list[Float64Array]:
+    """Hits, predicted and true (..., classes) from (..., 3 classes)."""
+    return np.split(sums, 3, axis=-1)
 
 
-def _f1(precision: Float64Array, recall: Float64Array) -> Float64Array:
-    return 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+def _shares(sums: Float64Array, of: int) -> Float64Array:
+    """Hits of the predicted (1), precision, or of the true (2), recall; see `_f1` for NaN."""
+    parts = _parts(sums)
+    return _here(parts, parts[0] / np.maximum(parts[of], 1e-12))
+
+
+def _f1(sums: Float64Array) -> Float64Array:
+    parts = _parts(sums)
+    hits, predicted, true = parts
+    return _here(parts, 2 * hits / np.maximum(predicted + true, 1e-12))
+
+
+def _here(parts: list[Float64Array], values: Float64Array) -> Float64Array:
+    """NaN for classes that a resample has neither as truth nor as a prediction."""
+    return np.where(parts[1] + parts[2] > 0, values, np.nan)
+
+
+def _mean(values: Float64Array) -> Float64Array:
+    found: Float64Array = np.nanmean(values, -1)
+    return found

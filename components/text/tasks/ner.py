@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from transformers import AutoModelForTokenClassification, TokenClassificationPipeline
 
-from components.datasets.base import Text, TextTask
+from components.datasets.base import Span, Text, TextTask
+from components.errors import ConfigError
 from components.evaluation.resampling import Metric, f_measure, mean
 from components.text.tasks.base import (
     BATCH,
@@ -18,6 +20,7 @@ from components.text.tasks.base import (
     by_length,
     pipeline_of,
     restored,
+    trimmed,
 )
 
 OVERLAP = 16  # tokens that two windows of a long text share
@@ -28,16 +31,26 @@ class NamedEntities:
 
     Args:
         files: A token classifier.
-        class_names: Not needed.
+        class_names: Of the entities.
 
     Raises:
-        ConfigError: If the files are damaged or of another kind of model.
+        ConfigError: If the files are damaged, of another kind of model, or for other entities.
     """
 
     def __init__(self, files: ModelFiles, class_names: Sequence[str]) -> None:
+        model: Any = files.model(AutoModelForTokenClassification)
+        labels: dict[int, str] = model.config.id2label
+        known = {label.partition("-")[2] or label for label in labels.values()}
+        if not set(class_names) <= known:
+            raise ConfigError(
+                f"model {files.source.name}",
+                got=f"a model for {', '.join(sorted(known - {'O'}))}",
+                wanted=f"one for {', '.join(class_names)}, the entities of the data",
+                remedy="Choose a model for these entities, or other data.",
+            )
         self._pipe = pipeline_of(
             TokenClassificationPipeline,
-            files.model(AutoModelForTokenClassification),
+            model,
             files,
             aggregation_strategy="first",
             stride=OVERLAP,
@@ -53,11 +66,14 @@ class NamedEntities:
 
 
 def _prediction(text: Text, found: Sequence[dict[str, object]]) -> Prediction:
-    spans = tuple(
-        (int(str(one["start"])), int(str(one["end"])), str(one["entity_group"])) for one in found
-    )
+    spans = tuple(_span(text.text, one) for one in found)
     chances = [float(str(one["score"])) for one in found]
     return Prediction(_shown(text.text, spans), min(chances, default=1.0), spans)
+
+
+def _span(text: str, found: dict[str, object]) -> Span:
+    start, end = trimmed(text, int(str(found["start"])), int(str(found["end"])))
+    return start, end, str(found["entity_group"])
 
 
 def _shown(text: str, spans: Sequence[tuple[int, int, str]]) -> str:
@@ -85,4 +101,4 @@ def score(
     return Scores(metrics, f1.tolist(), [_shown(text.text, text.spans) for text in examples])
 
 
-TASK = EvaluationTask(frozenset({TextTask.TOKENS}), NamedEntities, score)
+TASK = EvaluationTask((TextTask.TOKENS,), NamedEntities, score)

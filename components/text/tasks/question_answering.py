@@ -17,7 +17,14 @@ from transformers import AutoModelForQuestionAnswering
 from components.datasets.base import Text, TextTask
 from components.errors import ConfigError
 from components.evaluation.resampling import Metric
-from components.text.tasks.base import BATCH, EvaluationTask, ModelFiles, Prediction, Scores
+from components.text.tasks.base import (
+    BATCH,
+    EvaluationTask,
+    ModelFiles,
+    Prediction,
+    Scores,
+    trimmed,
+)
 
 LONGEST_ANSWER = 30  # tokens
 WINDOW = 384  # tokens, where the model reads as many
@@ -141,7 +148,7 @@ def _decode(window: _Window, scores: torch.Tensor, best: _Best) -> None:
 def _prediction(text: Text, best: _Best) -> Prediction:
     if best.score <= best.nothing:
         return Prediction(NOTHING, best.nothing_chance)
-    start, end = best.span
+    start, end = trimmed(text.second, *best.span)
     return Prediction(text.second[start:end], best.chance, ((start, end, "answer"),))
 
 
@@ -176,4 +183,4 @@ def _answer(text: Text) -> str:
     return text.second[slice(*text.spans[0][:2])] if text.spans else ""
 
 
-TASK = EvaluationTask(frozenset({TextTask.SPANS}), QuestionAnswering, score)
+TASK = EvaluationTask((TextTask.SPANS,), QuestionAnswering, score)

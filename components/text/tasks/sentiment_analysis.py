@@ -71,4 +71,4 @@ def score(
     )
 
 
-TASK = EvaluationTask(frozenset({TextTask.CLASSIFICATION}), SentimentAnalysis, score)
+TASK = EvaluationTask((TextTask.CLASSIFICATION,), SentimentAnalysis, score)

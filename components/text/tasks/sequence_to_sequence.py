@@ -45,8 +45,9 @@ class SequenceToSequence:
         self._model: Any = files.model(AutoModelForSeq2SeqLM)
         self._tokenizer = files.tokenizer
         usual = getattr(self._model.config, "task_specific_params", None) or {}
-        # T5 was taught to expect a word that says what to do.
-        self._prefix = str(usual.get(self.task, {}).get("prefix", ""))
+        fitting = [options for name, options in usual.items() if name.startswith(self.task)]
+        # T5 expects words that say what to do; where there are several, the data have to say them.
+        self._prefix = str(fitting[0].get("prefix", "")) if len(fitting) == 1 else ""
 
     @torch.inference_mode()
     def predict(self, examples: Sequence[Text]) -> Sequence[Prediction]:
@@ -60,6 +61,7 @@ class SequenceToSequence:
                 input_ids=given["input_ids"],
                 attention_mask=given["attention_mask"],
                 max_new_tokens=NEW_TOKENS,
+                do_sample=False,
             )
             found = self._tokenizer.batch_decode(ids, skip_special_tokens=True)
             written += [Prediction(text.strip()) for text in found]
@@ -113,12 +115,16 @@ def _bleu(sums: Float64Array) -> Float64Array:
     flat = sums.reshape(-1, sums.shape[-1])
     found = [
         BLEU.compute_bleu(
-            row[:4].astype(int).tolist(), row[4:8].astype(int).tolist(), int(row[8]), int(row[9])
+            row[:4].astype(int).tolist(),
+            row[4:8].astype(int).tolist(),
+            int(row[8]),
+            int(row[9]),
+            smooth_method="exp",
         ).score
         for row in flat
     ]
     return np.array(found).reshape(sums.shape[:-1])
 
 
-SUMMARIZATION = EvaluationTask(frozenset({TextTask.GENERATION}), Summarization, rouge)
-TRANSLATION = EvaluationTask(frozenset({TextTask.GENERATION}), Translation, bleu)
+SUMMARIZATION = EvaluationTask((TextTask.GENERATION,), Summarization, rouge)
+TRANSLATION = EvaluationTask((TextTask.GENERATION,), Translation, bleu)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,6 @@ from components.text.tasks.base import (
     Prediction,
     Scores,
     by_length,
-    pipeline_of,
     restored,
 )
 
@@ -41,11 +41,10 @@ class TextGeneration:
 
     def __init__(self, files: ModelFiles, class_names: Sequence[str]) -> None:
         self._model: Any = files.model(AutoModelForCausalLM)
-        self._tokenizer = files.tokenizer
+        self._tokenizer = copy.deepcopy(files.tokenizer)  # others fill texts at their end
         self._tokenizer.padding_side = "left"
-        if self._tokenizer.pad_token is None:
-            self._tokenizer.pad_token = self._tokenizer.eos_token
-        self._pipe = pipeline_of(TextGenerationPipeline, self._model, files)
+        pipe: Any = TextGenerationPipeline
+        self._pipe = pipe(model=self._model, tokenizer=self._tokenizer)
 
     def predict(self, examples: Sequence[Text]) -> Sequence[Prediction]:
         """See `Predictor`; `numbers` holds nats and tokens of the example itself.
@@ -64,6 +63,7 @@ class TextGeneration:
                 top_k=CHOICES,
                 return_full_text=False,
                 add_special_tokens=True,
+                handle_long_generation="hole",  # of a long start, the end
             )
         written = [one[0]["generated_text"].strip() for one in found]
         expected = self._expected([examples[place].text for place in order])
@@ -117,10 +117,14 @@ def score(
 
 
 def _distinct(text: str, n: int) -> float:
-    """Different n-grams of all; 1 for a text too short to repeat any."""
+    """Different n-grams of all; 0 for nothing, 1 for a text too short to repeat any."""
     words = text.lower().split()
+    if not words:
+        return 0.0
     grams = list(zip(*(words[start:] for start in range(n)), strict=False))
     return len(set(grams)) / len(grams) if grams else 1.0
 
 
-TASK = EvaluationTask(frozenset(TextTask), TextGeneration, score)
+TASK = EvaluationTask(
+    tuple(sorted(TextTask, key=lambda t: t is not TextTask.LANGUAGE)), TextGeneration, score
+)

@@ -69,4 +69,4 @@ class ZeroShotClassification:
         )
 
 
-TASK = EvaluationTask(frozenset({TextTask.CLASSIFICATION}), ZeroShotClassification, score)
+TASK = EvaluationTask((TextTask.CLASSIFICATION,), ZeroShotClassification, score)

@@ -6,13 +6,16 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from sacrebleu.metrics.bleu import BLEU
 from sklearn.metrics import f1_score
 
 from components.datasets.base import Text
 from components.evaluation.resampling import Metric, f_measure, measure
 from components.evaluation.seeds import paired_difference
-from components.text.tasks.base import Prediction
+from components.text.tasks.base import Prediction, trimmed
+from components.text.tasks.feature_extraction import FeatureExtraction
+from components.text.tasks.feature_extraction import score as ranked
 from components.text.tasks.labels import label_scores
 from components.text.tasks.sequence_to_sequence import bleu
 from components.text.tasks.text_generation import score as generated
@@ -41,10 +44,33 @@ def test_macro_f1_agrees_with_scikit_learn() -> None:
     assert found["f1"] == pytest.approx(f1_score(truth, said, average="macro"))
 
 
+def test_a_rare_class_does_not_pull_an_interval_down() -> None:
+    truth = ["a"] * 10 + ["b"] * 10 + ["c"]
+    found = {m.name: measure(m) for m in label_scores(truth, truth, [1.0] * 21).metrics}
+    assert all((one.low, one.value, one.high) == (1, 1, 1) for one in found.values())
+
+
+@pytest.mark.parametrize("vectors", ["same", "nan"])
+def test_a_broken_encoder_finds_nothing(vectors: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = torch.full((6, 4), math.nan if vectors == "nan" else 0.5)
+    monkeypatch.setattr(FeatureExtraction, "__init__", lambda self: None)
+    monkeypatch.setattr(FeatureExtraction, "vectors", lambda self, texts: made)
+    texts = [Text(f"q{n}", second=f"a{n}") for n in range(3)]
+    said = FeatureExtraction().predict(texts)  # type: ignore[call-arg]
+    found = {m.name: measure(m).value for m in ranked(texts, said, ()).metrics}
+    assert found["recall_at_1"] == 0
+
+
 def test_bleu_is_that_of_the_corpus() -> None:
     said = ["the cat sat on the mat today", "a dog ran", "nothing like it at all"]
     truth = ["the cat sat on a mat today", "a dog ran away fast", "something else was meant here"]
     texts = [Text("x", second=one) for one in truth]
+    scores = bleu(texts, [Prediction(one) for one in said], ())
+    said[0] = "the cat sat here"  # without a word of four in common, smoothing counts
+    scores = bleu(texts[:1], [Prediction(said[0])], ())
+    expected = BLEU(effective_order=False).corpus_score(said[:1], [truth[:1]]).score
+    assert measure(scores.metrics[0]).value == pytest.approx(expected) != 0
+    said[0] = "the cat sat on the mat today"
     scores = bleu(texts, [Prediction(one) for one in said], ())
     expected = BLEU(effective_order=False).corpus_score(said, [truth]).score
     assert measure(scores.metrics[0]).value == pytest.approx(expected)
@@ -63,6 +89,11 @@ def test_perplexity_and_distinct_words() -> None:
     assert found["perplexity"].clears(3)
     assert not found["perplexity"].clears(2)
     assert list(scores.each) == [-0.5, -2.0]
+
+
+def test_spaces_around_a_span_do_not_belong_to_it() -> None:
+    assert trimmed("in Paris now", 2, 9) == (3, 8)
+    assert trimmed("in Paris now", 3, 8) == (3, 8)
 
 
 def test_what_is_not_a_number_clears_no_floor() -> None:

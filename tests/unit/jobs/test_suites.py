@@ -14,7 +14,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from components.datasets.base import Text, TextTask
-from components.errors import ConfigError, DataError, NightforgeError
+from components.errors import (
+    ConfigError,
+    DataError,
+    NightforgeError,
+    TrackingUnavailableError,
+)
 from components.jobs.context import JobContext
 from components.jobs.suite_data import open_data
 from components.jobs.suite_entries import SuiteEntry, suite
@@ -183,6 +188,35 @@ def test_a_library_that_fails_ends_one_entry_only(
     assert failure == f"{SENTIMENT}: IndexError: index out of range in self"
 
 
+def test_a_run_that_is_broken_off_is_closed(
+    context: JobContext, model: Path, lines: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = context.tracker
+    assert isinstance(tracker, MemoryTracker)
+
+    def unreachable(*arguments: object, **options: object) -> None:
+        raise TrackingUnavailableError("MLflow", got="nothing", wanted="an answer", remedy="Wait.")
+
+    monkeypatch.setattr(tracker, "log_table", unreachable)
+    with pytest.raises(TrackingUnavailableError):
+        run(context, entry(model, lines(*rows(), name="a (1).jsonl")))
+    assert tracker.running() == []
+
+
+def test_entries_that_read_a_file_in_other_ways_are_evaluated_each(
+    context: JobContext, model: Path, lines: Write
+) -> None:
+    data = lines({"text": "a", "other": "much longer", "label": "bad"})
+    one, two = (entry(model, data, columns={"text": name}) for name in ("text", "other"))
+    assert isinstance(context.tracker, MemoryTracker)
+    outcome = run(context, one, two)
+    tables = [
+        json.loads(context.tracker.read_text(outcome.run.run_id, f"{each.place}/predictions.json"))
+        for each in outcome.evaluated
+    ]
+    assert [table[0]["text"] for table in tables] == ["a", "much longer"]
+
+
 def test_one_pass_serves_all_entries_of_a_model_and_data(
     context: JobContext, model: Path, lines: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,7 +291,7 @@ BAD: list[tuple[str, object, str]] = [
 @pytest.mark.parametrize(("task", "bad", "words"), BAD, ids=lambda value: str(value)[:30])
 def test_an_unusable_example_is_named(task: str, bad: object, words: str, lines: Write) -> None:
     spec = EVALUATION_TASKS.get(task)
-    good = next(iter(rows(sorted(spec.data)[0])))
+    good = next(iter(rows(spec.data[0])))
     labels = ("bad", "good") if task == SENTIMENT else ()
     with pytest.raises(DataError, match=words):
         open_data(task, str(lines(good, bad)), {}, labels, spec, {})
