@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
 
+from components.datasets.base import Int64Array
 from components.datasets.device_loader import TensorSplit, TokenSplit
 from components.evaluation.classification import Subject
 from components.evaluation.cost import latency, size_bytes
@@ -32,19 +34,24 @@ def evaluate_regressor(model: nn.Module, test: TensorSplit, subject: Subject) ->
 
 
 @torch.inference_mode()
-def evaluate_sequences(model: nn.Module, test: TokenSplit, subject: Subject) -> ErrorReport:
+def evaluate_sequences(
+    model: nn.Module, test: TokenSplit, owners: Int64Array, subject: Subject
+) -> ErrorReport:
     """Share of the positions of each example, of those asked about, that are wrong.
 
     Args:
         model: From ids (B, L) to scores (B, P, choices).
         test: The held-out split; its labels are (N, P).
+        owners: (N,) the example of each row; one of several rows has the mean of their errors.
         subject: Names for the report.
     """
     batches = zip(
         test.deployed(SEQUENCE_BATCH), torch.split(test.labels, SEQUENCE_BATCH), strict=True
     )
     errors = [1 - sequence_hits(model(ids), targets) for ids, targets in batches]
-    return _report(model, test.ids[:1], torch.cat(errors), "share of wrong positions", subject)
+    rows = torch.cat(errors).cpu().numpy()
+    means = torch.from_numpy(np.bincount(owners, rows) / np.bincount(owners))
+    return _report(model, test.ids[:1], means, "share of wrong positions", subject)
 
 
 def _report(

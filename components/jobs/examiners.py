@@ -181,7 +181,9 @@ class SequenceExaminer:
         tokens = tokeniser_of(model, label)
         test = tokenised(self._spec, self._prepared, Split.TEST, tokens, device)
         subject = Subject(label, self._data.name, self._data.version)
-        return Examined(evaluate_sequences(model.to(device), test, subject))
+        texts = self._prepared.splits[Split.TEST]
+        owners = self._spec.owners(tokens, texts) if self._spec.owners else np.arange(len(texts))
+        return Examined(evaluate_sequences(model.to(device), test, owners, subject))
 
 
 class RegressorExaminer:

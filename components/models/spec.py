@@ -127,6 +127,7 @@ class ModelSpec:
         targets: Of a text model that is no classifier: tokeniser, examples and class names to ids
             (N, L) and to what should be at each position (N, P), -100 where nothing is asked.
             There may be more rows than examples.
+        owners: Where there are: tokeniser and examples to the example of each row (N,).
     """
 
     kind: ModelKind
@@ -134,3 +135,4 @@ class ModelSpec:
     section: str | None = None
     tokeniser: Callable[..., Tokeniser] | None = None
     targets: Callable[..., tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] | None = None
+    owners: Callable[..., npt.NDArray[np.int64]] | None = None

@@ -103,6 +103,11 @@ def targets(
     return np.concatenate(given), np.concatenate(asked)
 
 
+def owners(tokens: FastTokeniser, texts: Sequence[Text]) -> Int64Array:
+    """Whose copy each row is."""
+    return np.tile(np.arange(len(texts)), COPIES)
+
+
 def _marked(text: Text, offsets: Sequence[tuple[int, int]]) -> list[bool]:
     return [
         any(first < end and last > start for start, end, _ in text.spans) for first, last in offsets
@@ -110,5 +115,10 @@ def _marked(text: Text, offsets: Sequence[tuple[int, int]]) -> list[bool]:
 
 
 SPEC = ModelSpec(
-    ModelKind.MASKED_LM, MaskedLM, section="encoder", tokeniser=tokeniser, targets=targets
+    ModelKind.MASKED_LM,
+    MaskedLM,
+    section="encoder",
+    tokeniser=tokeniser,
+    targets=targets,
+    owners=owners,
 )

@@ -58,6 +58,12 @@ def targets(
     return tokens.ids(rows), np.array(places, np.int64).reshape(len(rows), 2)
 
 
+def owners(tokens: FastTokeniser, texts: Sequence[Text]) -> Int64Array:
+    """Whose window each row is."""
+    found = tokens.windows([(text.text, text.second) for text in texts])
+    return np.repeat(np.arange(len(texts)), [len(windows) for windows in found])
+
+
 def _answer(text: Text, window: Encoding) -> tuple[int, int]:
     """Its first and last token; twice 0 if it is not in this window."""
     if not text.spans:
@@ -80,4 +86,5 @@ SPEC = ModelSpec(
     section="encoder",
     tokeniser=tokeniser,
     targets=targets,
+    owners=owners,
 )

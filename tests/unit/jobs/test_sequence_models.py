@@ -82,7 +82,7 @@ def test_it_is_trained_packed_and_examined(
     model = context.registry.load_run(run.run_id)
     report = examiner_of(MODELS.get(name).kind, data).examine(model, "it", run.tags, None).report
     assert isinstance(report, ErrorReport)
-    assert report.n >= data.counts[Split.TEST]
+    assert report.n == data.counts[Split.TEST]
     assert report.error is not None
     assert 0 < report.error <= 1
 
