@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from components.datasets.base import Span, Text, TextTask
 from components.errors import CorruptDataError, NightforgeError
@@ -100,6 +100,9 @@ class ModelFiles:
             raise unusable(self.source.name, f"no tokeniser ({said})", "one beside it") from error
         if found.model_max_length > 10**6:
             found.model_max_length = DEFAULT_LENGTH
+        config = AutoConfig.from_pretrained(self.folder)
+        if places := getattr(config, "max_position_embeddings", None):
+            found.model_max_length = min(found.model_max_length, int(places))
         found.padding_side = "right"
         if found.pad_token is None:
             found.pad_token = found.eos_token
