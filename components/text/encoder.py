@@ -12,6 +12,12 @@ from components.models.spec import ModelKind, ModelSpec
 from components.text.fine_tuned import FineTuned, tokeniser
 
 
+def mean_pooled(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The mean (B, d) of outputs (B, L, d) where the mask (B, L) is 1."""
+    weights = mask.unsqueeze(2).to(hidden.dtype)
+    return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
 class Encoder(FineTuned):
     """An encoder, the mean of its outputs, dropout, a linear head.
 
@@ -33,9 +39,9 @@ class Encoder(FineTuned):
         """Scores (B, classes) for token ids (B, L) int64."""
         given = self.inputs(ids)
         hidden = self.model(**given, return_dict=True).last_hidden_state
-        weights = given["attention_mask"].unsqueeze(2).to(hidden.dtype)
-        pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
-        return cast(torch.Tensor, self.head(self.dropout(pooled)))
+        return cast(
+            torch.Tensor, self.head(self.dropout(mean_pooled(hidden, given["attention_mask"])))
+        )
 
 
 SPEC = ModelSpec(ModelKind.TEXT_CLASSIFIER, Encoder, section="encoder", tokeniser=tokeniser)

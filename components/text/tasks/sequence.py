@@ -9,6 +9,7 @@ from torch import nn
 from transformers import AutoModel, AutoModelForSequenceClassification, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from components.text.encoder import mean_pooled
 from components.text.package import head_of
 from components.text.tasks.base import ModelFiles
 
@@ -27,9 +28,7 @@ class MeanPooledClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]
     ) -> SequenceClassifierOutput:
         """Scores (B, classes) for ids and mask (B, L)."""
         hidden = self.body(input_ids, attention_mask=attention_mask, **others).last_hidden_state
-        weights = attention_mask.unsqueeze(2).to(hidden.dtype)
-        pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
-        return SequenceClassifierOutput(logits=self.head(pooled))
+        return SequenceClassifierOutput(logits=self.head(mean_pooled(hidden, attention_mask)))
 
 
 def sequence_classifier(files: ModelFiles) -> Any:
