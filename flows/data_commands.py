@@ -15,6 +15,7 @@ from components.settings import Settings
 from flows.connection import register_if_running
 
 if TYPE_CHECKING:
+    from components.datasets.base import DatasetSpec
     from components.errors import DataUnavailableError
     from components.versioning.dvc import DvcWorkspace
     from components.versioning.versions import DatasetVersion, VersionRecord
@@ -43,24 +44,54 @@ def _quiet_line(line: str) -> None:
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(help="Its name from now on.")],
-    source: Annotated[str, typer.Argument(help="Folder, zip, tar or s3:// prefix: CLASS/IMAGE.")],
-    size: Annotated[int, typer.Option(help="Height and width, in pixels.")] = 64,
-    grayscale: Annotated[bool, typer.Option("--grayscale", help="One channel.")] = False,
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Images: folder, zip, tar or s3:// prefix of CLASS/IMAGE. "
+            "Texts: a .jsonl, .csv or .parquet file."
+        ),
+    ],
+    size: Annotated[int | None, typer.Option(help="Images: height and width, in pixels.")] = None,
+    grayscale: Annotated[bool, typer.Option("--grayscale", help="Images: one channel.")] = False,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="Texts: classification (if left out), 'token classification', "
+            "'span extraction', 'text to text' or 'language modelling'."
+        ),
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="Texts: column of the text.")] = None,
+    label: Annotated[str | None, typer.Option(help="Texts: column of the class.")] = None,
+    second: Annotated[str | None, typer.Option(help="Texts: column of a second text.")] = None,
     inbox: Annotated[
-        str | None, typer.Option(help="Folder or s3:// prefix that later images are put into.")
+        str | None, typer.Option(help="Folder or s3:// prefix that later files are put into.")
     ] = None,
 ) -> None:
-    """Make your own images a dataset that every flow can use."""
+    """Make your own images or texts a dataset that the flows can use."""
     from components.jobs.own_data import add_dataset
 
     workspace = _workspace()
-    prepare: dict[str, object] = {"size": size, "grayscale": grayscale}
+    given = {"size": size, "task": task, "text": text, "label": label, "second": second}
+    prepare: dict[str, object] = {key: value for key, value in given.items() if value is not None}
+    if grayscale:
+        prepare["grayscale"] = True
     version = add_dataset(workspace, name, source, prepare, inbox, _quiet_line)
     _print_card(version.directory, version.version, version.source, None)
     fetch = workspace.datasets().own[name]["fetch"]
-    console.print(f"inbox for later images: {fetch['inbox']}", highlight=False, soft_wrap=True)
+    console.print(f"inbox for later files: {fetch['inbox']}", highlight=False, soft_wrap=True)
     register_if_running(workspace.settings)
-    console.print(f"train on it: nightforge run train --set dataset={name}", highlight=False)
+    console.print(_next_step(workspace.datasets().spec(name)), highlight=False)
+
+
+def _next_step(spec: DatasetSpec) -> str:
+    from flows.forms import FINE_TUNED, FROM_SCRATCH
+
+    if spec.task is None:
+        return f"train on it: nightforge run train --set dataset={spec.name}"
+    if spec.task in FINE_TUNED:
+        return f"fine-tune on it: nightforge run finetune --set dataset={spec.name}"
+    model = FROM_SCRATCH[spec.task]
+    return f"train on it: nightforge run train --set dataset={spec.name} --set model={model}"
 
 
 @app.command()

@@ -20,6 +20,7 @@ from prefect.workers.process import ProcessWorker
 from pydantic_core import to_jsonable_python
 
 from components.catalog import unknown_key
+from components.datasets.base import DatasetSpec
 from components.datasets.drift import DriftConfig
 from components.datasets.sections import OWN_FILE, Datasets
 from components.models import MODELS
@@ -106,7 +107,9 @@ class DeploymentSpec:
         """The parameters whose values stand in the sections `own`."""
         return set(self.flow.parameters.properties) - set(self.sections)
 
-    def check(self, tree: Mapping[str, Any], where: str, own_datasets: Iterable[str]) -> None:
+    def check(
+        self, tree: Mapping[str, Any], where: str, own_datasets: Iterable[DatasetSpec]
+    ) -> None:
         """Validate what this flow takes from a tree shaped like params.yaml.
 
         Raises:
@@ -185,15 +188,15 @@ def checked_params(settings: Settings) -> Tree:
     path, datasets = settings.params_file, datasets_of(settings)
     for name in datasets:
         datasets.config(name)
-    tree = load_params(path)
-    _check_sections(tree, path.name, datasets.own)
+    tree, own = load_params(path), datasets.own_specs()
+    _check_sections(tree, path.name, own)
     for profile in profile_names(path):
         where = f"{path.name} with profile {profile}"
-        _check_sections(load_params(path, profile), where, datasets.own)
+        _check_sections(load_params(path, profile), where, own)
     for model, overlay in load_recipes(path).items():
         MODELS.module(model)
         where = f"{path.name} with the recipe of {model}"
-        DEPLOYMENTS["train"].check(merge(tree, overlay), where, datasets.own)
+        DEPLOYMENTS["train"].check(merge(tree, overlay), where, own)
     return tree | {"nightly": completed_night(tree.get("nightly", {}), settings)}
 
 
@@ -208,7 +211,7 @@ def completed_night(parameters: Tree, settings: Settings) -> Tree:
     return parameters | {ALSO: complete(parameters[ALSO], settings)}
 
 
-def _check_sections(tree: Tree, where: str, own_datasets: Iterable[str]) -> None:
+def _check_sections(tree: Tree, where: str, own_datasets: Iterable[DatasetSpec]) -> None:
     check(DriftConfig, tree.get("drift", {}), f"{where}: drift")
     check(PromotionParams, tree.get("promotion", {}), f"{where}: promotion")
     check(NotificationConfig, tree.get("notifications", {}), f"{where}: notifications")
@@ -233,7 +236,7 @@ def register_all(settings: Settings) -> None:
     Raises:
         ConfigError: If params.yaml is not usable; nothing is registered then.
     """
-    tree, own = checked_params(settings), list(datasets_of(settings).own)
+    tree, own = checked_params(settings), datasets_of(settings).own_specs()
     schedule = ScheduleConfig.model_validate(tree.get("schedule", {}))
     with get_client(sync_client=True) as client:
         _ensure_pool(client)
@@ -258,7 +261,7 @@ def _register(
     spec: DeploymentSpec,
     tree: Tree,
     schedule: ScheduleConfig,
-    own_datasets: list[str],
+    own_datasets: list[DatasetSpec],
 ) -> None:
     deployment = deployment_of(spec, tree, schedule, own_datasets)
     with suppress(ObjectNotFound):
@@ -271,7 +274,7 @@ def _register(
 
 
 def deployment_of(
-    spec: DeploymentSpec, tree: Tree, schedule: ScheduleConfig, own_datasets: list[str]
+    spec: DeploymentSpec, tree: Tree, schedule: ScheduleConfig, own_datasets: list[DatasetSpec]
 ) -> RunnerDeployment:
     """A deployment as it is registered for the first time; its form shows what would run."""
     own = spec.parameters(tree)
@@ -298,7 +301,7 @@ def deployment_of(
     assert isinstance(deployment, RunnerDeployment)
     form = deployment._parameter_openapi_schema
     # The form is drawn from the flow's signature, which cannot know a person's own datasets.
-    for key, more in own_choices(own_datasets).items():
+    for key, more in own_choices(spec.flow, own_datasets).items():
         if schema := form.properties.get(key):
             schema["enum"] = [*schema["enum"], *more]
     say_ranges(form)

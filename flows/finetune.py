@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from prefect import flow
 from pydantic import Field
 
-from components.datasets import DATASETS
 from components.datasets.base import TextTask
+from components.datasets.prepared import Card, TextCard, read_card
 from components.errors import ConfigError
 from components.jobs.learners import Recipe
 from components.jobs.train import TrainOutcome
@@ -56,10 +56,11 @@ def finetune(
         run.step("self_check", tasks.self_check)
         data = run.step("data", tasks.refresh_data, dataset)
         describe_data(run.report, data)
+        card = read_card(data.dataset.directory)
         found: dict[str, list[TrainOutcome]] = {}
         for way in dict.fromkeys(ways):
             for seed in dict.fromkeys(seeds):
-                recipe = recipe_of(way, seed, dataset, training, network)
+                recipe = recipe_of(way, seed, card, training, network)
                 trained = run.step(f"{way}, seed {seed}", tasks.train, data.dataset, recipe, force)
                 found.setdefault(way, []).append(trained)
         describe_ways(run.report, {way: [one.run for one in runs] for way, runs in found.items()})
@@ -68,16 +69,16 @@ def finetune(
 
 
 def recipe_of(
-    way: Way, seed: int, dataset: str, training: TrainConfig, network: NetworkConfig
+    way: Way, seed: int, card: Card, training: TrainConfig, network: NetworkConfig
 ) -> Recipe:
     """What one way trains with one seed; the baseline has its own numbers in params.yaml.
 
     Raises:
         ConfigError: If there is no such way for these data.
     """
-    model = _model(dataset, way)
+    model = _model(card, way)
     if way == BAG_OF_WORDS:
-        [usual] = complete([{"model": way, "dataset": dataset}], tasks.settings())
+        [usual] = complete([{"model": way, "dataset": card.name}], tasks.settings())
         own = TrainConfig.model_validate(
             usual["training"] | {"seed": seed, "examples": training.examples}
         )
@@ -91,12 +92,12 @@ def recipe_of(
     )
 
 
-def _model(dataset: str, way: Way) -> str:
-    task = DATASETS.get(dataset).task
+def _model(card: Card, way: Way) -> str:
+    task = card.task if isinstance(card, TextCard) else None
     model = FINE_TUNED.get(task) if task else None
     if model is None or (way == BAG_OF_WORDS and task is not TextTask.CLASSIFICATION):
         raise ConfigError(
-            f"finetune on {dataset}",
+            f"finetune on {card.name}",
             got=f"{way} on data for {task or 'other models'}",
             wanted="texts with classes, entities or answers; bag_of_words needs classes",
             remedy="Choose another dataset, or leave bag_of_words out.",

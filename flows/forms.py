@@ -21,12 +21,13 @@ _REGISTERED = sorted(
     model for name in DATASETS for model in registered_models(name, DATASETS.get(name).kind)
 )
 
-# What an encoder is fine-tuned for; other texts are learned from scratch.
+# What an encoder is fine-tuned for, and what other texts are learned by, from scratch.
 FINE_TUNED = {
     TextTask.CLASSIFICATION: "encoder",
     TextTask.TOKENS: "token_classifier",
     TextTask.SPANS: "span_extractor",
 }
+FROM_SCRATCH = {TextTask.GENERATION: "seq2seq", TextTask.LANGUAGE: "causal_lm"}
 _TEXTS = [name for name in DATASETS if DATASETS.get(name).task in FINE_TUNED]
 
 # A person's own datasets are added to these choices when the deployments are registered.

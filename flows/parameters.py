@@ -9,26 +9,29 @@ from prefect import Flow
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from components.catalog import unknown_key
-from components.datasets.base import DataKind
+from components.datasets.base import DatasetSpec
 from components.errors import ConfigError
 from components.jobs.context import registered_models
 from components.params import Tree, check
+from flows.forms import FINE_TUNED, TextDatasetName
 
 DATASET, REGISTERED_MODEL = "dataset", "registered_model"
 
 
-def own_choices(own_datasets: Iterable[str]) -> dict[str, list[str]]:
-    """What parameters may be besides what the catalogs know, because of a person's own datasets."""
-    names = list(own_datasets)
-    models = [model for name in names for model in registered_models(name, DataKind.IMAGES)]
-    return {DATASET: names, REGISTERED_MODEL: models}
+def own_choices(flow: Flow[..., None], own_datasets: Iterable[DatasetSpec]) -> dict[str, list[str]]:
+    """What a flow's parameters may be besides what the catalogs know: a person's own datasets."""
+    own = list(own_datasets)
+    if get_type_hints(flow.fn, include_extras=True).get(DATASET) == TextDatasetName:
+        own = [spec for spec in own if spec.task in FINE_TUNED]
+    models = {model for spec in own for model in registered_models(spec.name, spec.kind)}
+    return {DATASET: [spec.name for spec in own], REGISTERED_MODEL: sorted(models)}
 
 
 def checked_parameters(
     flow: Flow[..., None],
     values: Mapping[str, Any],
     place: Callable[[str], str] = "parameter {}".format,
-    own_datasets: Iterable[str] = (),
+    own_datasets: Iterable[DatasetSpec] = (),
 ) -> Tree:
     """The values as the flow will see them.
 
@@ -41,7 +44,8 @@ def checked_parameters(
     Raises:
         ConfigError: For an unknown name or an unusable value.
     """
-    hints, own = get_type_hints(flow.fn, include_extras=True), own_choices(own_datasets)
+    hints = get_type_hints(flow.fn, include_extras=True)
+    own = own_choices(flow, own_datasets)
     schema: dict[str, Any] = flow.parameters.properties
     checked: Tree = {}
     for key, value in values.items():

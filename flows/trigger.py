@@ -68,7 +68,7 @@ def trigger(
     parameters = checked_parameters(
         spec.flow,
         completed_night(merge(deployment.parameters, overlay), settings),
-        own_datasets=datasets_of(settings).own,
+        own_datasets=datasets_of(settings).own_specs(),
     )
     spec.refuse(parameters)
     tags = [TAG, f"profile:{profile}"] if profile else [TAG]

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict
 from components.benchmarks.base import BenchmarkResult, Contestant, compare
 from components.benchmarks.raw import fetch_raw
 from components.datasets import fashion_mnist, sprites
-from components.datasets.base import DatasetSpec, HoldOutConfig, PoolConfig, PrepareConfig, Split
+from components.datasets.base import DatasetSpec, HoldOutConfig, PrepareConfig, Split
+from components.datasets.image_pool import PoolConfig
 from components.datasets.prepare import prepare
 from components.datasets.prepared import load_prepared
 from components.settings import Settings

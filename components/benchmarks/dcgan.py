@@ -15,8 +15,9 @@ from torch import nn
 
 from components.benchmarks.base import BenchmarkResult, Contestant, compare, require_gpu
 from components.datasets import sprites
-from components.datasets.base import PoolConfig, RawImages, ReadRequest
+from components.datasets.base import RawImages, ReadRequest
 from components.datasets.device_loader import to_device
+from components.datasets.image_pool import PoolConfig
 from components.models.dcgan import DcganConfig, dcgan
 from components.models.gan import Gan
 from components.training.gan import GanConfig, train_gan

@@ -59,32 +59,19 @@ class HoldOutConfig(PrepareConfig):
     """For data whose source names its own test part."""
 
     validation_fraction: float = Field(
-        0.1, gt=0, lt=1, description="Share of the training images held out for validation"
+        0.1, gt=0, lt=1, description="Share of the training examples held out for validation"
     )
 
 
-class PoolConfig(HoldOutConfig):
-    """For image files without an official test part."""
+class SplitConfig(HoldOutConfig):
+    """For examples without an official test part."""
 
     test_fraction: float = Field(
-        0.1, gt=0, lt=1, description="Share of all images held out for the gate"
-    )
-    size: int = Field(
-        64, ge=16, le=512, multiple_of=4, description="Height and width of prepared images, pixels"
-    )
-    grayscale: bool = Field(False, description="One channel instead of three")
-    background: tuple[Annotated[int, Field(ge=0, le=255)], ...] = Field(
-        (255, 255, 255),
-        min_length=3,
-        max_length=3,
-        description="Red, green and blue from 0 to 255 behind transparent and missing parts",
-    )
-    max_unreadable: float = Field(
-        0.01, ge=0, lt=1, description="Share of unreadable files above which the data are refused"
+        0.1, gt=0, lt=1, description="Share of all examples held out for the gate"
     )
 
     @model_validator(mode="after")
-    def _leave_something_to_train_on(self) -> PoolConfig:
+    def _leave_something_to_train_on(self) -> SplitConfig:
         if self.validation_fraction + self.test_fraction >= 1:
             raise ValueError("validation_fraction and test_fraction must add up to less than 1")
         return self

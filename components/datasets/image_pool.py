@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from components.datasets.archives import Member, open_source
 from components.datasets.base import (
     Arrays,
     Int64Array,
-    PoolConfig,
     RawImages,
     ReadRequest,
+    SplitConfig,
     UInt8Array,
     Unreadable,
 )
@@ -24,6 +26,24 @@ from components.errors import CorruptDataError
 
 TRAINING_FOLDERS = frozenset({"train", "training", "val", "valid", "validation"})
 TEST_FOLDERS = frozenset({"test", "testing"})
+
+
+class PoolConfig(SplitConfig):
+    """For image files."""
+
+    size: int = Field(
+        64, ge=16, le=512, multiple_of=4, description="Height and width of prepared images, pixels"
+    )
+    grayscale: bool = Field(False, description="One channel instead of three")
+    background: tuple[Annotated[int, Field(ge=0, le=255)], ...] = Field(
+        (255, 255, 255),
+        min_length=3,
+        max_length=3,
+        description="Red, green and blue from 0 to 255 behind transparent and missing parts",
+    )
+    max_unreadable: float = Field(
+        0.01, ge=0, lt=1, description="Share of unreadable files above which the data are refused"
+    )
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,12 @@ from components.datasets.base import (
     DatasetSpec,
     DownloadConfig,
     FetchRequest,
-    PoolConfig,
     RawFile,
     RawImages,
     ReadRequest,
 )
 from components.datasets.fetch import fetch_files, verify
-from components.datasets.image_pool import read_pool
+from components.datasets.image_pool import PoolConfig, read_pool
 from components.errors import CorruptDataError
 
 TITLE = "Pokemon sprites"

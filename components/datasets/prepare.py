@@ -22,13 +22,13 @@ from components.datasets.base import (
     DatasetSpec,
     HoldOutConfig,
     Int64Array,
-    PoolConfig,
     PrepareConfig,
     RawImages,
     RawTensors,
     RawTexts,
     ReadRequest,
     Split,
+    SplitConfig,
     Text,
     UInt8Array,
 )
@@ -113,7 +113,7 @@ def _write_images(
     assert isinstance(config, HoldOutConfig)
     rank = content_rank(data.train.images, config.seed)
     if data.test is None:
-        assert isinstance(config, PoolConfig)
+        assert isinstance(config, SplitConfig)
         masks, shared = split_by_threshold(rank, config), 0
         parts = dict.fromkeys(Split, data.train)
     else:
@@ -173,15 +173,15 @@ def _split_official(
     return masks, int(shared.sum())
 
 
-def split_by_threshold(rank: np.ndarray, config: PoolConfig) -> Masks:
-    """Split by the images' own hashes, so that growing data never move an image to another split.
+def split_by_threshold(rank: np.ndarray, config: SplitConfig) -> Masks:
+    """Split by the examples' own hashes, so that growing data never move one to another split.
 
     Args:
         rank: (N,) uint64 as from `content_rank`.
         config: The shares; they are met on average.
 
     Returns:
-        For each split, (N,) bool; all copies of an image are in the same one.
+        For each split, (N,) bool; all copies of an example are in the same one.
     """
     place = rank / 2.0**64
     test = place < config.test_fraction

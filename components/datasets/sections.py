@@ -14,7 +14,7 @@ from typing import Any
 from components.catalog import unknown_key
 from components.datasets import DATASETS
 from components.datasets.base import DataConfig, DatasetSpec
-from components.datasets.image_folder import own_dataset
+from components.datasets.own import own_dataset
 from components.errors import ConfigError
 from components.params import check, load_mapping, load_params
 
@@ -54,8 +54,12 @@ class Datasets:
         if name in DATASETS:
             return DATASETS.get(name)
         if name in self.own:
-            return own_dataset(name)
+            return own_dataset(name, self.own[name])
         raise unknown_key("dataset", name, self)
+
+    def own_specs(self) -> list[DatasetSpec]:
+        """What is fixed about a person's own datasets."""
+        return [self.spec(name) for name in self.own]
 
     def config(self, name: str) -> DataConfig:
         """The checked section of `name`; what it leaves out has its default.

@@ -19,12 +19,11 @@ from components.datasets.base import (
     DatasetSpec,
     FetchConfig,
     FetchRequest,
-    PoolConfig,
     RawImages,
     ReadRequest,
     UInt8Array,
 )
-from components.datasets.image_pool import read_pool
+from components.datasets.image_pool import PoolConfig, read_pool
 
 TITLE = "Sprites drawn from a seed"
 ARCHIVE = "sprites.zip"

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from torch import nn
 
 from components.datasets import DATASETS
-from components.datasets.base import PoolConfig
+from components.datasets.image_pool import PoolConfig
 from components.datasets.images import Colour, decode
+from components.datasets.rows import unusable
 from components.errors import (
     CorruptDataError,
     PromotionError,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 Inputs = npt.NDArray[np.float32] | npt.NDArray[np.int64]
 BLACK: Colour = (0, 0, 0)
 ENDING = registered_model("", ModelKind.CLASSIFIER)  # of the name of every classifier
-MAX_CHARACTERS = 20_000  # of a text; what is longer was not meant for a classifier of texts
 
 
 @dataclass(frozen=True)
@@ -155,12 +155,9 @@ def pair_of(found: Mapping[str, Any], place: str) -> Pair:
 
 def check_pair(pair: Pair, place: str) -> Pair:
     """Refuse what no answer could be given about."""
-    if not pair[0]:
-        raise bad_text(place, "an empty text", "at least one character")
-    characters = len(pair[0]) + len(pair[1])
-    if characters > MAX_CHARACTERS:
-        wanted = f"at most {MAX_CHARACTERS:,}"
-        raise bad_text(place, f"{characters:,} characters", wanted)
+    got, wanted = unusable(*pair)
+    if got:
+        raise bad_text(place, got, wanted)
     return pair
 
 

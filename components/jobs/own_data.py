@@ -1,10 +1,10 @@
-"""Make a person's own images a dataset, and take it out again."""
+"""Make a person's own images or texts a dataset, and take it out again."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from components.datasets.image_folder import S3, own_dataset
+from components.datasets.own import S3, own_dataset
 from components.datasets.sections import OWN_FILE, check_new_name, read_section
 from components.errors import ConfigError, DataUnavailableError
 from components.versioning.command import OnLine
@@ -21,20 +21,20 @@ def add_dataset(
     inbox: str | None,
     on_line: OnLine,
 ) -> DatasetVersion:
-    """Prepare the images of `source` and remember them as the dataset `name`.
+    """Prepare the data of `source` and remember them as the dataset `name`.
 
     Args:
         workspace: Where the dataset will live.
         name: Lower-case letters, digits and underscores; not one of the catalog's.
-        source: A folder, zip, tar or s3:// prefix of images in class folders.
-        prepare: What differs from the defaults of PoolConfig, such as size.
-        inbox: Folder or s3:// prefix whose images are added later; a folder in the state
+        source: A folder, zip, tar or s3:// prefix of images in class folders, or a file of texts.
+        prepare: What differs from the defaults of PoolConfig or TextPoolConfig.
+        inbox: Folder or s3:// prefix whose files are added later; a folder in the state
             directory if None.
         on_line: Receives DVC's output.
 
     Raises:
         ConfigError: If the name is taken or unusable, or a number is out of range.
-        DataError: If the images cannot be used; the dataset is then not added.
+        DataError: If the data cannot be used; the dataset is then not added.
     """
     datasets = workspace.datasets()
     check_new_name(name, datasets)
@@ -43,7 +43,7 @@ def add_dataset(
             f"dataset {name}",
             got="the name of a dataset that was added before",
             wanted="a new name",
-            remedy=f"Put new images into its inbox, or first: nightforge data remove {name}",
+            remedy=f"Put new files into its inbox, or first: nightforge data remove {name}",
         )
     home = workspace.settings.ensure_home()
     place = inbox or str(home / "inbox" / name)
@@ -51,7 +51,7 @@ def add_dataset(
         "fetch": {"source": _absolute(source), "inbox": _absolute(place)},
         "prepare": prepare,
     }
-    config = read_section(own_dataset(name), section, f"dataset {name}")
+    config = read_section(own_dataset(name, section), section, f"dataset {name}")
     _refuse_missing(_absolute(source))
     with workspace.lock():
         add_sections(home / OWN_FILE, {name: config.section()})
@@ -95,6 +95,6 @@ def _refuse_missing(source: str) -> None:
         raise DataUnavailableError(
             f"source {source}",
             got="nothing there",
-            wanted="a folder, zip, tar or s3:// prefix of images in class folders",
+            wanted="a folder, zip, tar or s3:// prefix of images, or a file of texts",
             remedy="Check the path.",
         )

@@ -1,17 +1,17 @@
-"""Examples of an evaluation: a dataset's test split, JSON lines, or a file of the hub."""
+"""Examples of an evaluation: a dataset's test split, a file, or a file of the hub."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from components.datasets.base import Split, Text, TextTask
 from components.datasets.prepared import PreparedTexts, load, unfit
-from components.errors import ConfigError, CorruptDataError, DataUnavailableError
+from components.datasets.rows import TEXT_SUFFIXES, bad_row, classes_of, rows, text_of
+from components.errors import ConfigError, DataUnavailableError
 from components.jobs.contracts import check_pair
 from components.settings import PROJECT_ROOT
 from components.versioning.versions import DatasetVersion
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from components.text.tasks.base import EvaluationTask
 
 HUB = "hub://"
-LINES, TABLE = ".jsonl", ".parquet"
-FIELDS = tuple(field.name for field in fields(Text))
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class SuiteData:
 
 def is_dataset(name: str) -> bool:
     """Whether data are named by the catalog rather than by a file."""
-    return not name.startswith(HUB) and not name.endswith((LINES, TABLE))
+    return not name.startswith(HUB) and not name.endswith(TEXT_SUFFIXES)
 
 
 def open_data(
@@ -73,26 +71,16 @@ def open_data(
         return _dataset(task_name, task, datasets[name])
     path = _from_hub(name) if name.startswith(HUB) else _file(name)
     [kind, *_] = task.data
-    texts = [
-        (place, _text(row, columns, labels, place))
-        for place, row in (_rows(path) if path.suffix == LINES else _table(path))
-    ]
+    texts = [(place, text_of(row, columns, labels, place)) for place, row in rows(path)]
     if not texts:
-        raise _bad(str(path), "no examples", "at least one")
-    found = tuple(labels) or _classes([text for _, text in texts], kind)
+        raise bad_row(str(path), "no examples", "at least one")
+    found = tuple(labels) or classes_of([text for _, text in texts], kind)
     for place, text in texts:
         check_pair((text.text, text.second), place)
         if problem := unfit(text, kind, found):
-            raise _bad(place, problem, f"an example for {task_name}")
+            raise bad_row(place, problem, f"an example for {task_name}")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
     return SuiteData([text for _, text in texts], found, digest)
-
-
-def _classes(texts: Sequence[Text], kind: TextTask) -> tuple[str, ...]:
-    """Those that occur, sorted."""
-    if kind is TextTask.TOKENS:
-        return tuple(sorted({name for text in texts for _, _, name in text.spans}))
-    return tuple(sorted({text.label for text in texts if text.label}))
 
 
 def _dataset(task_name: str, task: EvaluationTask, data: DatasetVersion) -> SuiteData:
@@ -117,7 +105,7 @@ def _file(name: str) -> Path:
         raise DataUnavailableError(
             f"data {name}",
             got=f"no file {path}",
-            wanted="a dataset, or a file of JSON lines",
+            wanted="a dataset, or a file with one of " + ", ".join(TEXT_SUFFIXES),
             remedy="Correct the path; one that is not absolute begins at the project.",
         )
     return path
@@ -128,65 +116,11 @@ def _from_hub(name: str) -> Path:
 
     repository, _, rest = name.removeprefix(HUB).partition("@")
     revision, _, file = rest.partition("/")
-    if not revision or not file.endswith((LINES, TABLE)):
+    if not revision or not file.endswith(TEXT_SUFFIXES):
         raise ConfigError(
             f"data {name}",
             got="no revision or no file",
-            wanted=f"{HUB}NAME@revision/FILE{LINES} or FILE{TABLE}",
+            wanted=f"{HUB}NAME@revision/FILE with one of {', '.join(TEXT_SUFFIXES)}",
             remedy="A revision is a commit's hash; it stands on the dataset's page under Files.",
         )
     return hub_file(repository, revision, file)
-
-
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-        place = f"line {number} of {path.name}"
-        if not line.strip():
-            continue
-        try:
-            found = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-        except UnicodeDecodeError as error:
-            raise _bad(place, f"{line[error.start]:#04x} at byte {error.start}", "UTF-8") from None
-        except ValueError as error:
-            raise _bad(place, " ".join(str(error).split()), "one JSON object") from None
-        if not isinstance(found, dict):
-            raise _bad(place, type(found).__name__, "a JSON object")
-        yield place, found
-
-
-def _table(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    import pyarrow.parquet as pq
-
-    try:
-        rows = pq.read_table(path).to_pylist()
-    except (OSError, ValueError) as error:
-        raise _bad(str(path), " ".join(str(error).split())[:200], "a Parquet table") from None
-    for number, row in enumerate(rows, 1):
-        yield f"row {number} of {path.name}", row
-
-
-def _text(
-    row: Mapping[str, Any], columns: Mapping[str, str], labels: Sequence[str], place: str
-) -> Text:
-    """An example; without `columns` a row may have no other fields than ours."""
-    unknown = [] if columns else sorted(set(row) - set(FIELDS))
-    values = {name: row.get(columns.get(name, name)) for name in FIELDS}
-    label = values["label"]
-    if isinstance(label, int) and 0 <= label < len(labels):
-        values["label"] = labels[label]
-    text = {name: "" if values[name] is None else values[name] for name in FIELDS[:-1]}
-    if unknown or any(not isinstance(value, str) for value in text.values()):
-        names = ", ".join(map(repr, row)) or "an empty object"
-        raise _bad(place, names, f"strings under {', '.join(FIELDS[:-1])}, and perhaps spans")
-    try:
-        spans = tuple((int(a), int(b), str(name)) for a, b, name in values["spans"] or ())
-    except (TypeError, ValueError):
-        raise _bad(place, str(values["spans"])[:80], "spans such as [[0, 4, 'PER']]") from None
-    kept = {k: str(v) if spans else str(v).strip() for k, v in text.items()}  # spans count spaces
-    return Text(kept["text"], kept["label"], kept["second"], spans)
-
-
-def _bad(place: str, got: str, wanted: str) -> CorruptDataError:
-    return CorruptDataError(
-        place, got=got, wanted=wanted, remedy="Correct it or leave it out; nothing was evaluated."
-    )

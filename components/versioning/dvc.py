@@ -17,7 +17,7 @@ import yaml
 
 from components.datasets import DATASETS
 from components.datasets.base import SOURCE_FILE, DatasetSpec
-from components.datasets.image_folder import ImageFolderConfig, describe_source
+from components.datasets.own import OwnConfig, describe_source
 from components.datasets.prepared import load, read_card
 from components.datasets.sections import OWN_FILE, Datasets
 from components.errors import DataError, VersioningError
@@ -201,7 +201,7 @@ class DvcWorkspace:
         if name in DATASETS:
             return
         config = self.datasets().config(name).fetch
-        assert isinstance(config, ImageFolderConfig)
+        assert isinstance(config, OwnConfig)
         lines = "\n".join(describe_source(config, self.objects))
         _write(self.root / "data" / "manifests" / f"{name}.txt", lines.encode("utf-8"))
 
@@ -269,11 +269,11 @@ class DvcWorkspace:
         old, new = read_listing(cache, known[-1].raw), read_listing(cache, record.raw)
         if old is None or new is None:
             return None
-        images = [
-            {path.removeprefix("images/"): md5 for path, md5 in listing.items() if "/" in path}
+        files = [  # without the folder that all of them lie in
+            {path.partition("/")[2]: md5 for path, md5 in listing.items() if "/" in path}
             for listing in (old, new)
         ]
-        return compare_listings(known[-1].version, *images)
+        return compare_listings(known[-1].version, *files)
 
     def _keep(self, record: VersionRecord, prepared: Path) -> Path:
         """Give a version a folder of its own: hard links, since stages replace and never write."""
@@ -320,9 +320,7 @@ def _yaml(content: dict[str, Any]) -> bytes:
 def _own_pipeline(names: list[str]) -> bytes:
     """The optional datasets' pipeline with other names, another module and the sources' listing."""
     text = (PROJECT_ROOT / OPTIONAL).read_text("utf-8")
-    text = text.replace(
-        "components/datasets/${item.dataset}.py", "components/datasets/image_folder.py"
-    )
+    text = text.replace("components/datasets/${item.dataset}.py", "components/datasets/own.py")
     pipeline = yaml.safe_load(text)
     for kind, stage in pipeline["stages"].items():
         stage["matrix"]["dataset"] = names
@@ -330,6 +328,8 @@ def _own_pipeline(names: list[str]) -> bytes:
         stage["params"] = [{file: [f"${{item.dataset}}.{kind}"]}]
         if kind == "fetch":
             stage["deps"].append("data/manifests/${item.dataset}.txt")
+        else:
+            stage["deps"] += ["components/datasets/rows.py", "components/datasets/text_pool.py"]
     return _yaml(pipeline)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import yaml
 
-from components.datasets.image_folder import S3
+from components.datasets.own import S3
 from components.datasets.sections import OWN_FILE
 from components.errors import CorruptDataError, VersioningError
 from components.settings import Settings

@@ -67,7 +67,7 @@ def test_a_dataset_of_ones_own_from_the_first_command_to_the_last(
     said = terminal.ok("add", "mine", str(archive), "--size", "16", "--grayscale")
     assert "16 x 16 pixels, 1 channel" in said
     assert "nightforge run train --set dataset=mine" in said
-    (inbox,) = re.findall(r"inbox for later images: (.+)", said)
+    (inbox,) = re.findall(r"inbox for later files: (.+)", said)
     assert "mine" in terminal.ok("list")
     assert "species-0002" in terminal.ok("show", "mine")
     assert "unchanged" in terminal.ok("refresh", "mine")

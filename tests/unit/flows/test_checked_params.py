@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from components.datasets.own import own_dataset
 from components.errors import ConfigError, NightforgeError, UnknownKeyError
 from components.params import load_params, merge
 from components.settings import PROJECT_ROOT, Settings
@@ -98,6 +99,6 @@ def test_a_version_may_be_named_by_its_number() -> None:
 
 
 def test_models_of_a_persons_own_datasets_may_be_named() -> None:
-    given = {"registered_model": "mine-classifier"}
+    given, own = {"registered_model": "mine-classifier"}, [own_dataset("mine", {})]
     for name in ("compare", "promote", "rollback"):
-        assert checked_parameters(DEPLOYMENTS[name].flow, given, own_datasets=["mine"]) == given
+        assert checked_parameters(DEPLOYMENTS[name].flow, given, own_datasets=own) == given

@@ -8,6 +8,8 @@ from typing import Any, get_args
 import pytest
 from prefect.deployments.runner import RunnerDeployment
 
+from components.datasets.base import DatasetSpec
+from components.datasets.own import own_dataset
 from components.params import load_params, merge
 from components.settings import PROJECT_ROOT
 from flows.deployments import (
@@ -28,7 +30,7 @@ ANY_NUMBER = {"Distribution.low", "Distribution.high", "Distribution.values", "s
 ENDLESS = {"rollback.to"}  # versions are counted on and on
 
 
-def deployed(name: str, own_datasets: list[str]) -> RunnerDeployment:
+def deployed(name: str, own_datasets: list[DatasetSpec]) -> RunnerDeployment:
     return deployment_of(DEPLOYMENTS[name], TREE, ScheduleConfig(), own_datasets)
 
 
@@ -90,13 +92,31 @@ def test_a_section_inside_a_section_has_its_defaults_as_well() -> None:
     assert form.properties["training"]["default"]["epochs"] == TREE["training"]["epochs"]
 
 
-@pytest.mark.parametrize("name", ["nightly", "rollback"])
-def test_a_persons_own_datasets_are_choices(name: str) -> None:
-    plain, own = (deployed(name, names)._parameter_openapi_schema for names in ([], ["mine"]))
-    key = {"nightly": "dataset", "rollback": "registered_model"}[name]
-    more = set(own.properties[key]["enum"]) - set(plain.properties[key]["enum"])
-    assert more
-    assert all(choice.startswith("mine") for choice in more)
+def own(name: str, source: str, task: str = "classification") -> DatasetSpec:
+    return own_dataset(name, {"fetch": {"source": source}, "prepare": {"task": task}})
+
+
+OWN = [
+    own("pictures", "/pictures.zip"),
+    own("opinions", "/opinions.csv"),
+    own("rhymes", "/rhymes.jsonl", "language modelling"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "more"),
+    [
+        ("nightly", "dataset", {"pictures", "opinions", "rhymes"}),
+        ("finetune", "dataset", {"opinions"}),
+        ("rollback", "registered_model", {"pictures-classifier", "opinions-classifier"}),
+    ],
+)
+def test_a_persons_own_datasets_are_choices_where_they_fit(
+    name: str, key: str, more: set[str]
+) -> None:
+    plain, mine = (deployed(name, own)._parameter_openapi_schema for own in ([], OWN))
+    added = set(mine.properties[key]["enum"]) - set(plain.properties[key]["enum"])
+    assert added == more if key == "dataset" else added >= more
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from toy_night import toy_context
 
-from components.datasets.base import Arrays, PoolConfig, RawImages
+from components.datasets.base import Arrays, RawImages
+from components.datasets.image_pool import PoolConfig
 from components.datasets.prepare import prepare
 from components.datasets.prepared import load_prepared
 from components.datasets.sprites import SPEC

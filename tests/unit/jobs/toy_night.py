@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from components.datasets import DATASETS
-from components.datasets.base import Arrays, DataConfig, HoldOutConfig, PoolConfig, RawImages
+from components.datasets.base import Arrays, DataConfig, HoldOutConfig, RawImages
 from components.datasets.fashion_mnist import CLASS_NAMES
 from components.datasets.fashion_mnist_sample import SPEC
+from components.datasets.image_pool import PoolConfig
 from components.datasets.prepare import prepare
 from components.datasets.prepared import load_prepared
 from components.datasets.sprites import SpritesConfig

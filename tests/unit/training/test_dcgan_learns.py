@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from components.datasets import sprites
-from components.datasets.base import PoolConfig, Split
+from components.datasets.base import Split
 from components.datasets.device_loader import DeviceSplit, to_device
+from components.datasets.image_pool import PoolConfig
 from components.datasets.prepare import prepare
 from components.datasets.prepared import load_prepared
 from components.evaluation.kernel_distance import GenerationReference

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from components.datasets.base import Split
-from components.datasets.prepared import ImageCard, load_prepared
+from components.datasets.prepared import ImageCard, TextCard, load, load_prepared
 from components.datasets.sections import OWN_FILE
 from components.datasets.sprites import SpritesConfig, write_zip
 from components.errors import (
@@ -239,3 +239,35 @@ def test_names_that_cannot_be_taken_are_refused(workspace: DvcWorkspace, archive
         remove_dataset(workspace, "sprites")
     assert workspace.reproduce("linear", lambda line: None).ran
     assert total(add(workspace, archive)) == SPECIES * EACH
+
+
+def test_texts_of_a_file_become_a_dataset_that_its_inbox_enlarges(
+    workspace: DvcWorkspace, tmp_path: Path
+) -> None:
+    file = tmp_path / "opinions.csv"
+    rows = [f"Number {n} is {'fine' if n % 2 else 'broken'},{n % 2}" for n in range(60)]
+    file.write_text("\n".join(["text,label", *rows]), encoding="utf-8")
+    first = add_dataset(workspace, "mine", str(file), {}, None, lambda line: None)
+    card = load(first.directory).card
+    assert isinstance(card, TextCard)
+    assert card.class_names == ("0", "1")
+    assert total(first) == 60
+    assert workspace.reproduce("mine", lambda line: None).ran == ()
+    (inbox(workspace) / "more.jsonl").write_text('{"text": "A new one is fine", "label": "1"}\n')
+    second = workspace.reproduce("mine", lambda line: None)
+    assert total(second) == 61
+    assert second.change is not None
+    assert second.change.added == ("more.jsonl",)
+    remove_dataset(workspace, "mine")
+
+
+def test_a_line_that_cannot_be_used_is_named_and_nothing_is_added(
+    workspace: DvcWorkspace, tmp_path: Path
+) -> None:
+    file = tmp_path / "opinions.jsonl"
+    file.write_bytes(b'{"text": "fine", "label": "1"}\n{"text": "bad\n')
+    with pytest.raises(CorruptDataError, match=r"line 2 of opinions\.jsonl"):
+        add_dataset(workspace, "mine", str(file), {}, None, lambda line: None)
+    assert not workspace.datasets().own
+    with pytest.raises(UnknownKeyError, match="size"):
+        add_dataset(workspace, "mine", str(file), {"size": 16}, None, lambda line: None)

@@ -1,6 +1,6 @@
-"""A person's own images in class folders: a folder, a zip, a tar or an s3:// prefix, and an inbox.
+"""A person's own data: images in class folders or files of texts, from a source and an inbox.
 
-Images that are put into the inbox later belong to the dataset as if they were in its source; an
+Files that are put into the inbox later belong to the dataset as if they were in its source; an
 image of the same path replaces the source's.
 """
 
@@ -8,39 +8,80 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from pydantic import Field
 
 from components.datasets.archives import ARCHIVE_SUFFIXES, checked_path
 from components.datasets.base import (
+    DataKind,
     DatasetSpec,
     FetchConfig,
     FetchRequest,
     Objects,
-    PoolConfig,
     RawImages,
+    RawTexts,
     ReadRequest,
+    TextTask,
 )
-from components.datasets.image_pool import read_pool
+from components.datasets.image_pool import PoolConfig, read_pool
+from components.datasets.rows import TEXT_SUFFIXES
 from components.datasets.tars import unpack
+from components.datasets.text_pool import TextPoolConfig, read_texts
 from components.errors import DataUnavailableError
 
-IMAGES = "images"
+IMAGES, TEXTS = "images", "texts"
+ONE_OBJECT = (*ARCHIVE_SUFFIXES, *TEXT_SUFFIXES)
 OBJECTS_FILE = "objects.json"
 S3 = "s3://"
 
 
-class ImageFolderConfig(FetchConfig):
-    """Where a person's own images are."""
+class OwnConfig(FetchConfig):
+    """Where a person's own data are."""
 
-    source: str = Field(min_length=1, description="Folder, zip, tar or s3:// prefix")
+    source: str = Field(
+        min_length=1, description="Images: folder, zip, tar or s3:// prefix; texts: a file of them"
+    )
     inbox: str = Field("", description="Folder or s3:// prefix that grows; empty for none")
 
 
-def own_dataset(name: str) -> DatasetSpec:
-    """The specification of a person's own dataset."""
+def own_dataset(name: str, section: object) -> DatasetSpec:
+    """The specification of a person's own dataset.
+
+    Args:
+        name: Chosen by the person.
+        section: As datasets.yaml holds it; the source decides what the data are, the task what
+            there is to learn from texts. What is wrong with it is found when it is read.
+    """
+    if not is_texts(str(_part(section, "fetch").get("source", ""))):
+        return _own_images(name)
+    wanted = _part(section, "prepare").get("task", TextTask.CLASSIFICATION)
+    return DatasetSpec(
+        name=name,
+        title=f"Own texts: {name}",
+        licence="the owner's",
+        homepage="",
+        fetch=_fetch,
+        read=_read_texts,
+        fetch_config=OwnConfig,
+        prepare_config=TextPoolConfig,
+        kind=DataKind.TEXTS,
+        task=next((task for task in TextTask if task == wanted), None),
+    )
+
+
+def is_texts(source: str) -> bool:
+    """Whether a person's own data are texts rather than images."""
+    return source.lower().endswith(TEXT_SUFFIXES)
+
+
+def _part(section: object, key: str) -> Mapping[str, object]:
+    part = section.get(key) if isinstance(section, Mapping) else None
+    return part if isinstance(part, Mapping) else {}
+
+
+def _own_images(name: str) -> DatasetSpec:
     return DatasetSpec(
         name=name,
         title=f"Own images: {name}",
@@ -48,17 +89,18 @@ def own_dataset(name: str) -> DatasetSpec:
         homepage="",
         fetch=_fetch,
         read=_read,
-        fetch_config=ImageFolderConfig,
+        fetch_config=OwnConfig,
         prepare_config=PoolConfig,
     )
 
 
-def _fetch(request: FetchRequest[ImageFolderConfig]) -> str:
-    config, images = request.config, request.destination / IMAGES
-    images.mkdir()
-    _bring(config.source, images, request, required=True)
+def _fetch(request: FetchRequest[OwnConfig]) -> str:
+    config = request.config
+    folder = request.destination / (TEXTS if is_texts(config.source) else IMAGES)
+    folder.mkdir()
+    _bring(config.source, folder, request, required=True)
     if config.inbox:
-        _bring(config.inbox, images, request, required=False)
+        _bring(config.inbox, folder, request, required=False)
     return config.source + (f" and {config.inbox}" if config.inbox else "")
 
 
@@ -66,13 +108,15 @@ def _read(request: ReadRequest[PoolConfig]) -> RawImages:
     return read_pool(request.raw / IMAGES, request, "own images")
 
 
-def _bring(
-    source: str, images: Path, request: FetchRequest[ImageFolderConfig], *, required: bool
-) -> None:
+def _read_texts(request: ReadRequest[TextPoolConfig]) -> RawTexts:
+    return read_texts(request.raw / TEXTS, request, "own texts")
+
+
+def _bring(source: str, folder: Path, request: FetchRequest[OwnConfig], *, required: bool) -> None:
     if source.startswith(S3):
-        _bring_objects(source, images, request)
+        _bring_objects(source, folder, request)
     elif required or Path(source).is_dir():
-        _bring_files(_there(Path(source)), images, request.destination / "unpacked")
+        _bring_files(_there(Path(source)), folder, request.destination / "unpacked")
 
 
 def _there(source: Path) -> Path:
@@ -81,14 +125,17 @@ def _there(source: Path) -> Path:
     raise DataUnavailableError(
         f"source {source}",
         got="nothing there",
-        wanted="the folder or archive that the dataset was added from",
+        wanted="what the dataset was added from",
         remedy="Mount or restore it, or add the dataset again from another place.",
     )
 
 
-def _bring_files(source: Path, images: Path, scratch: Path) -> None:
+def _bring_files(source: Path, folder: Path, scratch: Path) -> None:
+    if source.is_file() and is_texts(source.name):
+        shutil.copyfile(source, folder / source.name)
+        return
     for member in unpack(source, scratch):
-        _put(scratch / member.path, images / member.path)
+        _put(scratch / member.path, folder / member.path)
     shutil.rmtree(scratch, ignore_errors=True)
 
 
@@ -97,15 +144,15 @@ def _put(file: Path, target: Path) -> None:
     file.replace(target)
 
 
-def _bring_objects(source: str, images: Path, request: FetchRequest[ImageFolderConfig]) -> None:
+def _bring_objects(source: str, folder: Path, request: FetchRequest[OwnConfig]) -> None:
     """Fetch what is new or changed; what an earlier fetch left is taken from there."""
-    if source.lower().endswith(ARCHIVE_SUFFIXES):
-        folder, _, name = source.rpartition("/")
-        archive = request.destination / name
-        with request.objects(folder) as store:
-            store.get_file(name, archive)
-        _bring_files(archive, images, request.destination / "unpacked")
-        archive.unlink()
+    if source.lower().endswith(ONE_OBJECT):
+        prefix, _, name = source.rpartition("/")
+        one = request.destination / name
+        with request.objects(prefix) as store:
+            store.get_file(name, one)
+        _bring_files(one, folder, request.destination / "unpacked")
+        one.unlink()
         return
     listed, before = {}, _known_objects(request.present / OBJECTS_FILE)
     with request.objects(source) as store:
@@ -114,7 +161,7 @@ def _bring_objects(source: str, images: Path, request: FetchRequest[ImageFolderC
             if path is None or found.key.endswith("/"):
                 continue
             listed[f"{source}/{path}"] = identity = f"{found.size} {found.etag}"
-            target, kept = images / path, request.present / IMAGES / path
+            target, kept = folder / path, request.present / folder.name / path
             target.parent.mkdir(parents=True, exist_ok=True)
             if before.get(f"{source}/{path}") == identity and kept.is_file():
                 shutil.copyfile(kept, target)
@@ -129,7 +176,7 @@ def _known_objects(path: Path) -> dict[str, str]:
     return known
 
 
-def describe_source(config: ImageFolderConfig, objects: Objects) -> Iterator[str]:
+def describe_source(config: OwnConfig, objects: Objects) -> Iterator[str]:
     """One line for each file or object of source and inbox that changes when it does.
 
     Cheap enough for every night: sizes and times of files, sizes and ETags of objects.
@@ -145,7 +192,7 @@ def describe_source(config: ImageFolderConfig, objects: Objects) -> Iterator[str
 
 
 def _describe_objects(place: str, objects: Objects, *, required: bool) -> Iterator[str]:
-    if place.lower().endswith(ARCHIVE_SUFFIXES):
+    if place.lower().endswith(ONE_OBJECT):
         folder, _, name = place.rpartition("/")
         with objects(folder) as store:
             found = [item for item in store.list(name) if item.key == name]
@@ -156,8 +203,8 @@ def _describe_objects(place: str, objects: Objects, *, required: bool) -> Iterat
         raise DataUnavailableError(
             f"source {place}",
             got="no object",
-            wanted="images in class folders",
-            remedy="Check bucket and prefix, or upload the images first.",
+            wanted="images in class folders, or a file of texts",
+            remedy="Check bucket and prefix, or upload the data first.",
         )
     for item in found:
         yield f"{place} {item.key} {item.size} {item.etag}"
