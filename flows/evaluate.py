@@ -8,7 +8,7 @@ from prefect import flow
 from pydantic import Field
 
 from components.errors import EvaluationError
-from components.jobs.learners import Recipe
+from components.jobs.recipe import Recipe
 from components.jobs.suite_data import is_dataset
 from components.jobs.suite_entries import SuiteEntry
 from components.jobs.suite_entries import suite as suite_entries

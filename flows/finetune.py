@@ -11,10 +11,10 @@ from pydantic import Field
 from components.datasets.base import TextTask
 from components.datasets.prepared import Card, TextCard, read_card
 from components.errors import ConfigError
-from components.jobs.learners import Recipe
+from components.jobs.recipe import Recipe
 from components.jobs.train import TrainOutcome
 from components.models.network import NetworkConfig
-from components.training.classifier import TrainConfig
+from components.training.config import TrainConfig
 from flows import tasks
 from flows.forms import FINE_TUNED, Seed, TextDatasetName
 from flows.night import complete

@@ -14,14 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.datasets.sections import OWN_FILE, Datasets
 from components.errors import FlowRunError
-from components.jobs.learners import Recipe
+from components.jobs.recipe import Recipe
 from components.jobs.studies import SweepConfig
 from components.models import MODELS
 from components.models.network import NetworkConfig
 from components.params import Tree, load_params, load_recipes, merge
 from components.settings import Settings
-from components.training.classifier import TrainConfig
-from components.training.gan import GanConfig
+from components.training.config import GanConfig, TrainConfig
 from flows import tasks
 from flows.forms import DatasetName, ModelName
 from flows.reports import Reporting

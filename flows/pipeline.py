@@ -7,8 +7,7 @@ from functools import partial
 from prefect import flow
 
 from components.models.network import NetworkConfig
-from components.training.classifier import TrainConfig
-from components.training.gan import GanConfig
+from components.training.config import GanConfig, TrainConfig
 from flows import tasks
 from flows.forms import DatasetName, ModelName
 from flows.night import NightModel, Weekday, night_name, side_by_side, swept

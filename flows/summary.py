@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.datasets.base import Split
 from components.evaluation.resampling import Measured
@@ -16,7 +16,6 @@ from components.jobs.data import DataOutcome
 from components.jobs.evaluate import headline
 from components.jobs.gate import GateOutcome
 from components.jobs.promote import PromoteOutcome
-from components.jobs.self_check import SelfCheck
 from components.jobs.suites import Evaluated, SuiteOutcome
 from components.jobs.sweep import StudyOutcome
 from components.models.spec import SEQUENCE_KINDS, ModelKind
@@ -36,6 +35,9 @@ from components.tuning.space import short
 from components.tuning.study import Study
 from components.tuning.trial import Trial, TrialStatus
 from flows.reports import DatasetReport, DecisionReport, ModelReport, PartReport
+
+if TYPE_CHECKING:  # PyTorch takes its time, and not every run needs it
+    from components.jobs.self_check import SelfCheck
 
 # Not every kind of model has all of them.
 FINAL = (

@@ -11,12 +11,11 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from components.errors import StudyError
-from components.jobs.learners import Recipe
+from components.jobs.recipe import Recipe
 from components.jobs.studies import MetricName, SweepConfig, study_folder, study_of
 from components.jobs.sweep import OpenStudy, StudyOutcome, open_study
 from components.models.network import NetworkConfig
-from components.training.classifier import TrainConfig
-from components.training.gan import GanConfig
+from components.training.config import GanConfig, TrainConfig
 from components.tuning.coordinator import Coordinator
 from components.tuning.scheduler import Resources
 from components.tuning.space import Config, Distribution

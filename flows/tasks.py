@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import httpx
@@ -29,7 +29,6 @@ from components.jobs import lineage as lineage_job
 from components.jobs import promote as promote_job
 from components.jobs import recovery as recovery_job
 from components.jobs import rollback as rollback_job
-from components.jobs import self_check as self_check_job
 from components.jobs import suites as suites_job
 from components.jobs import train as train_job
 from components.jobs.compare import ComparisonOutcome
@@ -37,12 +36,11 @@ from components.jobs.context import FlowRunRef, JobContext
 from components.jobs.data import DataOutcome
 from components.jobs.evaluate import EvaluationOutcome
 from components.jobs.gate import GateOutcome, RegisterOutcome
-from components.jobs.learners import Recipe
 from components.jobs.lineage import ModelHistory
 from components.jobs.promote import PromoteOutcome
+from components.jobs.recipe import Recipe
 from components.jobs.references import Reference, find
 from components.jobs.rollback import RollbackOutcome
-from components.jobs.self_check import SelfCheck
 from components.jobs.suite_entries import SuiteEntry
 from components.jobs.suites import SuiteOutcome
 from components.jobs.train import TrainOutcome
@@ -57,6 +55,9 @@ from components.tuning.tuner import Tuner
 from components.versioning.versions import DatasetVersion
 from flows.limits import on_gpus, one_promotion_at_a_time, own_slot, training_slot
 from flows.reconciler import reconcile_now
+
+if TYPE_CHECKING:  # PyTorch takes its time, and not every run needs it
+    from components.jobs.self_check import SelfCheck
 
 SWEEP_SECONDS = 20  # between two lines about a sweep in which nothing else happens
 
@@ -176,6 +177,8 @@ _RETRIED: dict[str, Any] = {
 @task(name="self_check", task_run_name="self_check")
 def self_check(force: bool = False) -> SelfCheck:
     """Prove that this worker computes correctly, once."""
+    from components.jobs import self_check as self_check_job
+
     return self_check_job.self_check(settings(), force=force)
 
 

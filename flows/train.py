@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from prefect import flow
 
-from components.jobs.learners import Recipe
+from components.jobs.recipe import Recipe
 from components.models.network import NetworkConfig
-from components.training.classifier import TrainConfig
-from components.training.gan import GanConfig
+from components.training.config import GanConfig, TrainConfig
 from flows import tasks
 from flows.forms import DatasetName, ModelName
 from flows.reports import reporting

@@ -18,9 +18,11 @@ from components.datasets import sprites
 from components.datasets.base import RawImages, ReadRequest
 from components.datasets.device_loader import to_device
 from components.datasets.image_pool import PoolConfig
-from components.models.dcgan import DcganConfig, dcgan
+from components.models.dcgan import dcgan
 from components.models.gan import Gan
-from components.training.gan import GanConfig, train_gan
+from components.models.network import DcganConfig
+from components.training.config import GanConfig
+from components.training.gan import train_gan
 from components.training.precision import pick_device
 from components.training.reporting import SilentReporter
 

@@ -25,7 +25,7 @@ from components.evaluation.classification import Subject, evaluate_classifier
 from components.models.deployable import Deployable
 from components.params import check, load_params
 from components.settings import PROJECT_ROOT, Settings
-from components.training.classifier import TrainConfig
+from components.training.config import TrainConfig
 from components.training.fit import FitRequest, OpenData, fit, open_data
 from components.training.precision import pick_device
 from components.training.reporting import SilentReporter

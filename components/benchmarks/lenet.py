@@ -20,7 +20,8 @@ from components.datasets.fashion_mnist import FILES, read_raw
 from components.datasets.prepare import pixel_statistics
 from components.models.lenet import lenet
 from components.settings import Settings
-from components.training.classifier import TrainConfig, train_classifier
+from components.training.classifier import train_classifier
+from components.training.config import TrainConfig
 from components.training.precision import pick_device, synchronise
 from components.training.reporting import SilentReporter
 

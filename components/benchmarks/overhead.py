@@ -19,7 +19,7 @@ from components.benchmarks.base import hardware, versions
 from components.benchmarks.stack import FINAL, Stack
 from components.errors import FlowRunError
 from components.settings import PROJECT_ROOT, Settings
-from components.training.classifier import TrainConfig
+from components.training.config import TrainConfig
 from components.training.fit import FitRequest
 
 ROUNDS = 3

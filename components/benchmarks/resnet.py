@@ -17,7 +17,8 @@ from components.benchmarks.base import BenchmarkResult, Contestant, compare, req
 from components.datasets.base import Arrays
 from components.datasets.device_loader import to_device
 from components.models.resnet import resnet18
-from components.training.classifier import TrainConfig, train_classifier
+from components.training.classifier import train_classifier
+from components.training.config import TrainConfig
 from components.training.precision import pick_device, synchronise
 from components.training.reporting import SilentReporter
 

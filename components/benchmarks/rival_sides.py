@@ -54,8 +54,9 @@ class Trial:
     trainee: Any = None
 
     def __init__(self, directory: Path, name: str, config: dict[str, Any], out: Path) -> None:
-        from components.jobs.learners import Recipe, Trainee
-        from components.training.classifier import TrainConfig
+        from components.jobs.learners import Trainee
+        from components.jobs.recipe import Recipe
+        from components.training.config import TrainConfig
 
         Trial.trainee = Trial.trainee or Trainee(directory)
         values = {"epochs": LENGTH, "momentum": 0, "lr_schedule": "constant"} | config
@@ -197,10 +198,10 @@ def our_side(directory: Path, seconds: float, out: Path) -> None:
     """Nightforge: random search, asha in the promotion form, two worker processes."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from components.jobs.learners import Recipe
+    from components.jobs.recipe import Recipe
     from components.jobs.trial_processes import keep_working
     from components.jobs.trials import TrialSetup
-    from components.training.classifier import TrainConfig
+    from components.training.config import TrainConfig
     from components.tuning.coordinator import Coordinator
     from components.tuning.log import TrialLog
     from components.tuning.scheduler import Resources

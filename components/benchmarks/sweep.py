@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict
 from components.benchmarks.base import hardware, versions
 from components.datasets import DATASETS
 from components.datasets.base import DataConfig, FetchConfig, HoldOutConfig
-from components.jobs.learners import Recipe
+from components.jobs.recipe import Recipe
 from components.jobs.trial_processes import keep_working
 from components.jobs.trials import TrialSetup
 from components.settings import Settings
-from components.training.classifier import TrainConfig
+from components.training.config import TrainConfig
 from components.tuning.coordinator import Coordinator
 from components.tuning.log import TrialLog
 from components.tuning.scheduler import Resources

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from components.evaluation.report import AnyReport
 from components.jobs.context import JobContext, kind_of, registered_model
 from components.jobs.evaluate import examine_candidate, examine_champion
-from components.jobs.examiners import examiner_of
 from components.promotion.difference import difference
 from components.promotion.statistics import Difference
 from components.tracking.base import CHAMPION, ModelVersion, TrackedRun
@@ -57,6 +56,8 @@ def compare(context: JobContext, run: TrackedRun, data: DatasetVersion) -> Compa
     kind = kind_of(run)
     champion = context.registry.by_alias(registered_model(data.name, kind), CHAMPION)
     folder = f"comparison/{data.version}-{champion.version if champion else 'none'}"
+    from components.jobs.examiners import examiner_of
+
     examiner, tracker = examiner_of(kind, data), context.tracker
     examined = examine_candidate(context, run, data, examiner)
     reports, found = {"candidate": examined.report}, None

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from components.datasets import DATASETS
 from components.datasets.image_pool import PoolConfig
@@ -29,6 +28,8 @@ from components.models.spec import ModelKind, Pair
 from components.tracking.base import ModelVersion, Tag
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from components.text.tokeniser import FastTokeniser
 
 Inputs = npt.NDArray[np.float32] | npt.NDArray[np.int64]

@@ -14,7 +14,7 @@ from components.jobs.context import JobContext, registered_model
 from components.models.spec import ModelKind
 from components.params import check, load_params
 from components.settings import Settings
-from components.tracking import data_card, figures
+from components.tracking import data_card
 from components.tracking.base import (
     CHAMPION,
     CONTACT_SHEET,
@@ -154,6 +154,8 @@ def publish_card(context: JobContext, dataset: DatasetVersion) -> str:
     run = tracker.start(spec)
     prepared = load(dataset.directory)
     if isinstance(prepared, PreparedDataset):
+        from components.tracking import figures
+
         tracker.log_figure(run.run_id, CONTACT_SHEET, figures.contact_sheet(prepared))
     change = str(dataset.change) if dataset.change else None
     text = data_card.markdown(prepared.card, dataset.version, dataset.source, change)

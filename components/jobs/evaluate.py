@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from components.datasets.prepared import ImageCard
 from components.errors import MissingMetricError, PromotionError, TrackingUnavailableError
 from components.evaluation.report import AnyReport, parse_report
 from components.jobs.context import JobContext, kind_of, registered_model
-from components.jobs.examiners import Examined, Examiner, examiner_of
 from components.jobs.records import anchor_of, evidence_path, standing_decision
 from components.models.spec import SEQUENCE_KINDS, ModelKind
 from components.tracking.base import CHAMPION, ModelVersion, Tag, TrackedRun
 from components.versioning.versions import DatasetVersion
+
+if TYPE_CHECKING:  # PyTorch takes its time, and not every run needs it
+    from components.jobs.examiners import Examined, Examiner
 
 CANDIDATE_REPORT = "evaluation/candidate.json"
 CHAMPION_REPORT = "evaluation/champion.json"
@@ -55,6 +58,8 @@ def evaluate(context: JobContext, run: TrackedRun, data: DatasetVersion) -> Eval
     if version and standing_decision(version, data.version, policy):
         reason = f"version {version.version} was evaluated on this data before"
         return EvaluationOutcome(run, champion, reason)
+    from components.jobs.examiners import examiner_of
+
     examiner, tracker = examiner_of(kind, data), context.tracker
     examined = examine_candidate(context, run, data, examiner)
     scalars = {k: v for k, v in examined.report.scalars() if v is not None}

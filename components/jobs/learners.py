@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from matplotlib.figure import Figure
-from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from components.datasets.base import Split
@@ -23,14 +22,14 @@ from components.datasets.prepared import (
 )
 from components.datasets.stream import open_split
 from components.evaluation.kernel_distance import MEASURED_REAL, GenerationReference
+from components.jobs.recipe import Recipe
 from components.models import MODELS
 from components.models.deployable import Deployable, DeployableGenerator
 from components.models.gan import Gan
-from components.models.network import NetworkConfig
-from components.models.spec import ModelKind, ModelSpec
+from components.models.spec import ModelSpec
 from components.tracking import figures
 from components.tracking.base import LEARNING_CURVES
-from components.training.classifier import TrainConfig
+from components.training.config import GanConfig
 from components.training.fit import (
     GIB,
     FitRequest,
@@ -42,51 +41,12 @@ from components.training.fit import (
     refuse_small,
     tokenised,
 )
-from components.training.gan import GanConfig, GanResult, GanSplit, train_gan
+from components.training.gan import GanResult, GanSplit, train_gan
 from components.training.launch import fit_together
 from components.training.precision import pick_device
 from components.training.reporting import Reporter
 
 EXAMPLES = 8
-
-
-class Recipe(BaseModel):
-    """What is trained, and how; only the parts that the model's kind reads count.
-
-    Attributes:
-        model: Key in the catalog of models.
-        training: For classifiers and regressors.
-        gan: For GANs.
-        network: Sizes and options, a section for each model that has any.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    model: str
-    training: TrainConfig = TrainConfig()
-    gan: GanConfig = GanConfig()
-    network: NetworkConfig = NetworkConfig()
-
-    @property
-    def kind(self) -> ModelKind:
-        """What the model learns.
-
-        Raises:
-            UnknownKeyError: If the catalog has no such model.
-        """
-        return MODELS.get(self.model).kind
-
-    @property
-    def config(self) -> TrainConfig | GanConfig:
-        """The numbers of the loop that trains it."""
-        return self.gan if self.kind.gan else self.training
-
-    def params(self) -> dict[str, object]:
-        """What counts, under the names of params.yaml."""
-        section = "gan" if self.kind.gan else "training"
-        options = self.network.of(MODELS.get(self.model))
-        network = {"network": {self.model: options}} if options else {}
-        return {"model": self.model, section: self.config.model_dump(mode="json"), **network}
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,9 @@ from components.jobs.context import git_commit
 from components.models.gaussian_gan import gaussian_gan
 from components.models.linear import linear
 from components.settings import Settings
-from components.training.classifier import TrainConfig, train_classifier
-from components.training.gan import GanConfig, train_gan
+from components.training.classifier import train_classifier
+from components.training.config import GanConfig, TrainConfig
+from components.training.gan import train_gan
 from components.training.objective import REGRESSION
 from components.training.precision import describe_device, pick_device
 from components.training.reporting import SilentReporter

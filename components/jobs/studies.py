@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.datasets.base import Split
 from components.errors import ConfigError, StudyError
-from components.jobs.learners import Recipe
+from components.jobs.recipe import Recipe
 from components.jobs.trials import refuse_unusable
 from components.models.spec import SEQUENCE_KINDS, ModelKind
 from components.settings import Settings

@@ -9,14 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 from uuid import uuid4
-
-import torch
-from matplotlib.figure import Figure
 
 from components.errors import StudyError, TrackingError
 from components.jobs.context import JobContext
-from components.jobs.learners import Recipe
+from components.jobs.recipe import Recipe
 from components.jobs.studies import IDENTITY, LOG, SweepConfig, define_study, study_folder
 from components.jobs.study_record import StudyRecorder, StudySpec
 from components.jobs.train import dataset_input, run_tags, training_fingerprint
@@ -33,13 +31,15 @@ from components.tracking.base import (
     TrackedRun,
     Tracker,
 )
-from components.training.checkpoint import LAST, load_checkpoint
 from components.tuning.importance import importance
 from components.tuning.log import TrialLog
 from components.tuning.study import EPOCHS, Study
 from components.tuning.trial import Trial
 from components.tuning.tuner import Tuner
 from components.versioning.versions import DatasetVersion
+
+if TYPE_CHECKING:  # PyTorch takes its time, and not every run needs it
+    from matplotlib.figure import Figure
 
 
 class OpenStudy:
@@ -155,6 +155,10 @@ class OpenStudy:
 
 
 def _epochs_in(folder: Path) -> int:
+    import torch
+
+    from components.training.checkpoint import LAST, load_checkpoint
+
     state = load_checkpoint(folder / LAST, torch.device("cpu"))
     return len(state["history"]) if state else 0
 

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from components.errors import SupersededError
@@ -17,9 +18,8 @@ from components.fencing import Fence
 from components.fingerprint import fingerprint
 from components.jobs.attempts import only_attempt
 from components.jobs.context import JobContext, shape_tag
-from components.jobs.learners import Learned, Recipe, learn
+from components.jobs.recipe import Recipe
 from components.models import MODELS
-from components.tracking import figures
 from components.tracking.base import (
     PACKAGE,
     SAMPLES,
@@ -30,9 +30,11 @@ from components.tracking.base import (
     TrackedRun,
     Tracker,
 )
-from components.training.precision import describe_device, pick_device
 from components.training.reporting import Epoch, Reporter, UInt8Images
 from components.versioning.versions import DatasetVersion
+
+if TYPE_CHECKING:  # PyTorch takes its time, and not every run needs it
+    from components.jobs.learners import Learned
 
 SAFETENSORS = "model.safetensors"  # in a folder that a text encoder starts from
 
@@ -112,6 +114,8 @@ def train(
         if found and found.status is RunStatus.FINISHED:
             reason = f"fingerprint {print_[:8]} was trained before"
             return TrainOutcome(found, print_, reason)
+        from components.jobs.learners import learn
+
         with slot():
             run = _open_run(context, data, recipe, print_, found)
             reporter = _TrackingReporter(context.tracker, run.run_id, progress, fence)
@@ -166,6 +170,8 @@ def _open_run(
 
 def run_tags(context: JobContext, data: DatasetVersion, recipe: Recipe) -> dict[str, str]:
     """What a run of this recipe on these data is tagged with."""
+    from components.training.precision import describe_device, pick_device
+
     return {
         **context.tags(),
         Tag.DATASET: data.name,
@@ -202,6 +208,8 @@ class _TrackingReporter:
 
     def on_samples(self, epoch: int, samples: UInt8Images) -> None:
         self._fence.check()
+        from components.tracking import figures
+
         self._tracker.log_image(self._run_id, SAMPLES, figures.grid(samples), epoch)
         self._progress.on_samples(epoch, samples)
 

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from components.errors import StudyError
-from components.jobs.trial_worker import READY
 from components.settings import PROJECT_ROOT
 from components.tuning.coordinator import ATTEMPTS, GONE, Address
 
 TAIL = 400
+
+READY = "ready"  # what a worker says on its standard output
 
 
 def keep_working(

@@ -13,10 +13,9 @@ import sys
 import torch
 
 from components.errors import CheckpointError, DataError, NightforgeError
+from components.jobs.trial_processes import READY
 from components.jobs.trials import TrialEnded, TrialSetup, TrialTrainer
 from components.tuning.coordinator import Address, Worker
-
-READY = "ready"
 
 
 def main() -> None:

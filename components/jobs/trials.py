@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from components.catalog import unknown_key
-from components.jobs.learners import Recipe, Trainee
+from components.jobs.recipe import Recipe
 from components.params import check, merge
 from components.training.reporting import Epoch, UInt8Images
 from components.tuning.coordinator import Worker
@@ -99,6 +99,8 @@ class TrialTrainer:
 
     def __init__(self, setup: TrialSetup) -> None:
         self._setup = setup
+        from components.jobs.learners import Trainee
+
         self._trainee = Trainee(setup.directory)
 
     def train(self, segment: Segment, worker: Worker) -> None:

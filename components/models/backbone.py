@@ -3,44 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import cast
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from components.errors import ConfigError
+from components.models.network import DOWNLOAD, SCRATCH, BackboneConfig
 from components.models.spec import ModelKind, ModelSpec
-
-Architecture = Literal[
-    "resnet18",
-    "resnet50",
-    "mobilenet_v3_small",
-    "mobilenet_v3_large",
-    "efficientnet_b0",
-    "convnext_tiny",
-    "regnet_y_400mf",
-    "vgg11_bn",
-]
-SCRATCH, DOWNLOAD = "none", "download"
-
-
-class BackboneConfig(BaseModel):
-    """Which of torchvision's networks, and what it starts from (params.yaml: network.backbone)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    architecture: Annotated[Architecture, Field(description="Torchvision's name")] = "resnet18"
-    weights: Annotated[
-        str,
-        Field(
-            description="none: from scratch; download: torchvision's for ImageNet; else the path "
-            "of a state dict"
-        ),
-    ] = SCRATCH
-    train: Annotated[
-        Literal["all", "head"], Field(description="Layers that learn; the others stay as they are")
-    ] = "all"
 
 
 class _Backbone(nn.Module):

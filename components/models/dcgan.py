@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from components.errors import ConfigError
 from components.models.gan import Gan
+from components.models.network import DcganConfig
 from components.models.spec import ModelKind, ModelSpec
 
 BASES = range(4, 8)  # side of the smallest feature map
 SPREAD = 0.02
-
-
-class DcganConfig(BaseModel):
-    """Size of a DCGAN (params.yaml: network.dcgan)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    latent_dim: Annotated[int, Field(ge=1, le=4096, description="Length of a latent vector")] = 100
-    width: Annotated[
-        int, Field(ge=4, le=512, description="Channels of the largest feature map; the book has 64")
-    ] = 64
 
 
 class Generator(nn.Module):

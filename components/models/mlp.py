@@ -4,27 +4,11 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from components.models.network import MlpConfig
 from components.models.spec import ModelKind, ModelSpec
-
-Width = Annotated[int, Field(ge=1, le=16384)]
-
-
-class MlpConfig(BaseModel):
-    """Layers of a perceptron (params.yaml: network.mlp)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    hidden: Annotated[
-        tuple[Width, ...], Field(max_length=16, description="Units of each hidden layer")
-    ] = (256, 256)
-    dropout: Annotated[
-        float, Field(ge=0, lt=1, description="Share of hidden units left out at each step")
-    ] = 0.2
 
 
 def mlp(image_shape: tuple[int, int, int], classes: int, config: MlpConfig) -> nn.Module:

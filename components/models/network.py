@@ -3,16 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.models.backbone import BackboneConfig
-from components.models.dcgan import DcganConfig
 from components.models.encoder import EncoderConfig
-from components.models.mlp import MlpConfig
 from components.models.spec import ModelSpec, Pair, Tokeniser
 from components.models.transformer import TransformerConfig
+
+Architecture = Literal[
+    "resnet18",
+    "resnet50",
+    "mobilenet_v3_small",
+    "mobilenet_v3_large",
+    "efficientnet_b0",
+    "convnext_tiny",
+    "regnet_y_400mf",
+    "vgg11_bn",
+]
+SCRATCH, DOWNLOAD = "none", "download"
+Width = Annotated[int, Field(ge=1, le=16384)]
+
+
+class MlpConfig(BaseModel):
+    """Layers of a perceptron (params.yaml: network.mlp)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hidden: Annotated[
+        tuple[Width, ...], Field(max_length=16, description="Units of each hidden layer")
+    ] = (256, 256)
+    dropout: Annotated[
+        float, Field(ge=0, lt=1, description="Share of hidden units left out at each step")
+    ] = 0.2
+
+
+class BackboneConfig(BaseModel):
+    """Which of torchvision's networks, and what it starts from (params.yaml: network.backbone)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    architecture: Annotated[Architecture, Field(description="Torchvision's name")] = "resnet18"
+    weights: Annotated[
+        str,
+        Field(
+            description="none: from scratch; download: torchvision's for ImageNet; else the path "
+            "of a state dict"
+        ),
+    ] = SCRATCH
+    train: Annotated[
+        Literal["all", "head"], Field(description="Layers that learn; the others stay as they are")
+    ] = "all"
+
+
+class DcganConfig(BaseModel):
+    """Size of a DCGAN (params.yaml: network.dcgan)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    latent_dim: Annotated[int, Field(ge=1, le=4096, description="Length of a latent vector")] = 100
+    width: Annotated[
+        int, Field(ge=4, le=512, description="Channels of the largest feature map; the book has 64")
+    ] = 64
 
 
 class NetworkConfig(BaseModel):

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from components.training.config import Precision
 from components.training.distributed import Group
-from components.training.precision import Precision, mixed
+from components.training.precision import mixed
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
 

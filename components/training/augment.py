@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-Augmentation = Literal["none", "flip", "crop_flip"]
+from components.training.config import Augmentation
+
 PAD = 4
 
 

@@ -7,69 +7,27 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import nn
 
 from components.datasets.device_loader import DeviceSplit, TensorSplit, TokenSplit
 from components.datasets.stream import StreamedSplit
 from components.models.spec import Staged
 from components.training.accelerate import Forward, accelerated
-from components.training.augment import AUGMENTATIONS, Augmentation
+from components.training.augment import AUGMENTATIONS
+from components.training.config import TrainConfig
 from components.training.distributed import SOLO, Group
-from components.training.loop import LoopConfig, Progress, Session, not_finite, refuse_not_finite
+from components.training.loop import Progress, Session, not_finite, refuse_not_finite
 from components.training.memory import explained
 from components.training.objective import CLASSIFICATION, Objective
-from components.training.optim import OptimizerName, ScheduleName, make_optimizer, make_schedule
+from components.training.optim import make_optimizer, make_schedule
 from components.training.precision import mixed, peak_memory_mib, synchronise, tuned
 from components.training.reporting import EpochMetrics, Reporter
 
 EVALUATION_BATCH = 1000
 TrainingSplit = DeviceSplit | StreamedSplit | TensorSplit | TokenSplit
-
-
-class TrainConfig(LoopConfig):
-    """How a classifier or regressor is trained (params.yaml: training)."""
-
-    optimizer: Annotated[OptimizerName, Field(description="Update rule")] = "sgd"
-    lr: Annotated[float, Field(gt=0, le=100, description="Peak learning rate")] = 0.1
-    momentum: Annotated[
-        float, Field(ge=0, lt=1, description="SGD momentum; first beta of Adam if not 0")
-    ] = 0.9
-    weight_decay: Annotated[
-        float, Field(ge=0, le=10, description="On weights, not on biases and norms")
-    ] = 0.0
-    lr_schedule: Annotated[ScheduleName, Field(description="Course of the learning rate")] = (
-        "one_cycle"
-    )
-    warmup: Annotated[
-        float, Field(ge=0, lt=1, description="Share of the steps in which the rate rises")
-    ] = 0.2
-    label_smoothing: Annotated[
-        float, Field(ge=0, lt=1, description="Probability spread over the other classes")
-    ] = 0.0
-    clip_norm: Annotated[
-        float, Field(ge=0, le=1e6, description="Largest norm of the gradient; 0: as it comes")
-    ] = 0.0
-    augment: Annotated[
-        Augmentation,
-        Field(description="Of training images; crop_flip pads by 4, cuts at random and mirrors"),
-    ] = "none"
-    examples: Annotated[
-        int,
-        Field(ge=0, le=10**9, description="Learn from so many, drawn by the seed; from all if 0"),
-    ] = 0
-    compile: Annotated[
-        bool, Field(description="Translate the network with torch.compile; costs a minute first")
-    ] = False
-    processes: Annotated[
-        int, Field(ge=1, le=64, description="That share every batch: one for each GPU (torchrun)")
-    ] = 1
-    cuda_graphs: Annotated[
-        bool, Field(description="On one GPU, replay recorded kernels; for small networks")
-    ] = False
 
 
 @dataclass(frozen=True)

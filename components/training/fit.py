@@ -32,14 +32,9 @@ from components.errors import ConfigError, CorruptDataError, NightforgeError
 from components.models import MODELS
 from components.models.network import NetworkConfig
 from components.models.spec import ModelKind, ModelSpec, Tokeniser
-from components.training.classifier import (
-    TrainConfig,
-    TrainingSplit,
-    TrainResult,
-    train_classifier,
-)
+from components.training.classifier import TrainingSplit, TrainResult, train_classifier
+from components.training.config import LoopConfig, TrainConfig
 from components.training.distributed import SOLO, Group, joined_group
-from components.training.loop import LoopConfig
 from components.training.objective import CLASSIFICATION, REGRESSION, SEQUENCE
 from components.training.precision import pick_device
 from components.training.reporting import Epoch, Reporter, SilentReporter, UInt8Images

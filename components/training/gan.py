@@ -7,22 +7,22 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from pydantic import Field
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from components.datasets.device_loader import DeviceSplit, TensorSplit
 from components.datasets.stream import StreamedSplit
 from components.models.gan import Gan
-from components.training.augment import AUGMENTATIONS, Augmentation
-from components.training.loop import LoopConfig, Session, not_finite, refuse_not_finite
+from components.training.augment import AUGMENTATIONS
+from components.training.config import GanConfig
+from components.training.loop import Session, not_finite, refuse_not_finite
 from components.training.memory import explained
-from components.training.optim import ScheduleName, make_schedule
+from components.training.optim import make_schedule
 from components.training.precision import mixed, peak_memory_mib, synchronise, tuned
 from components.training.reporting import GanMetrics, Reporter, UInt8Images
 
@@ -31,31 +31,6 @@ MEASURED = 1000  # samples whose distance is measured after each epoch
 SAMPLE_BATCH = 250
 GanSplit = DeviceSplit | StreamedSplit | TensorSplit
 Distance = Callable[[torch.Tensor], float]
-
-
-class GanConfig(LoopConfig):
-    """How a GAN is trained (params.yaml: gan); the optimiser is Adam."""
-
-    epochs: Annotated[int, Field(ge=1, le=10_000, description="Passes over the training data")] = 20
-    batch_size: Annotated[int, Field(ge=2, le=65536, description="Real samples per step")] = 32
-    lr_generator: Annotated[
-        float, Field(gt=0, le=1, description="Learning rate of the generator")
-    ] = 0.002
-    lr_discriminator: Annotated[
-        float, Field(gt=0, le=1, description="Learning rate of the discriminator")
-    ] = 0.0002
-    lr_schedule: Annotated[
-        ScheduleName, Field(description="Course of both rates; without a warm-up")
-    ] = "constant"
-    beta1: Annotated[float, Field(ge=0, lt=1, description="Adam's first beta")] = 0.5
-    label_smoothing: Annotated[
-        float, Field(ge=0, lt=0.5, description="How far the label of real samples is below 1")
-    ] = 0.1
-    average: Annotated[
-        float,
-        Field(ge=0, lt=1, description="Weight of the past, at each step, in the generator shown"),
-    ] = 0.99
-    augment: Annotated[Augmentation, Field(description="Of real pictures")] = "none"
 
 
 @dataclass(frozen=True)

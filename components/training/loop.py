@@ -7,66 +7,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 
 from components.errors import CheckpointError, NonFiniteLossError
 from components.fencing import Fence, fence_of
 from components.training.checkpoint import BEST, LAST, State, load_checkpoint, save_checkpoint
+from components.training.config import LoopConfig
 from components.training.distributed import SOLO, Group
-from components.training.precision import Precision
 from components.training.reporting import Epoch, Reporter
 from components.training.termination import StepDone, Termination
 
 E = TypeVar("E", bound=Epoch)
 T = TypeVar("T")
 Weights = dict[str, torch.Tensor]
-
-
-class LoopConfig(BaseModel):
-    """The numbers that every loop has."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    epochs: Annotated[int, Field(ge=1, le=1000, description="Passes over the training data")] = 10
-    batch_size: Annotated[
-        int, Field(ge=1, le=65536, description="Examples per step, over all processes")
-    ] = 128
-    precision: Annotated[
-        Precision,
-        Field(description="Of the arithmetic; auto is bf16 on GPUs that have it, fp32 elsewhere"),
-    ] = "auto"
-    deterministic: Annotated[
-        bool,
-        Field(description="On a GPU, slower kernels that repeat bit for bit; a CPU always does"),
-    ] = False
-    patience: Annotated[
-        int,
-        Field(
-            ge=0, le=1000, description="Stop after so many epochs without a better one; never if 0"
-        ),
-    ] = 0
-    max_minutes: Annotated[
-        float,
-        Field(ge=0, le=100_000, description="Stop after the epoch that exceeds it; never if 0"),
-    ] = 0.0
-    resident_gib: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=1024,
-            description="Splits up to this many GiB of pixels are held on the device; larger ones "
-            "are streamed in shuffled blocks",
-        ),
-    ] = 8.0
-    seed: Annotated[
-        int,
-        Field(
-            ge=0, le=2**31 - 1, description="Same seed and inputs: the same weights, bit for bit"
-        ),
-    ] = 0
 
 
 class Stateful(Protocol):

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-OptimizerName = Literal["sgd", "adam", "adamw"]
-ScheduleName = Literal["constant", "one_cycle", "cosine"]
+from components.training.config import OptimizerName, ScheduleName
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:

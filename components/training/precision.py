@@ -7,14 +7,13 @@ import resource
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Literal
 
 import torch
 
 from components.allocator import keep_freed_memory
 from components.errors import ConfigError
+from components.training.config import Precision
 
-Precision = Literal["auto", "fp32", "bf16"]
 MIB = 1 << 20
 
 

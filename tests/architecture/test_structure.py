@@ -103,3 +103,11 @@ def test_the_lock_names_no_index() -> None:
     text = (ROOT / "requirements.lock").read_text("utf-8")
     assert "://" not in text
     assert "--" not in text
+
+
+def test_a_command_line_needs_no_pytorch() -> None:
+    # It takes five seconds to import, which every command and every night without training paid.
+    heavy = ("torch", "matplotlib", "mlflow", "transformers")
+    code = f"import sys, flows.deployments; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from components.datasets.base import Split
 from components.jobs.context import JobContext
-from components.jobs.learners import Recipe
+from components.jobs.recipe import Recipe
 from components.jobs.studies import SweepConfig
 from components.jobs.sweep import open_study
 from components.jobs.trial_processes import keep_working
 from components.settings import Settings
 from components.tracking.memory import MemoryRegistry, MemoryTracker
-from components.training.classifier import TrainConfig
+from components.training.config import TrainConfig
 from components.tuning.coordinator import Coordinator
 from components.versioning.versions import DatasetVersion
 

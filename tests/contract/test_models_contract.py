@@ -8,12 +8,12 @@ from torch import nn
 
 from components.errors import ConfigError
 from components.models import MODELS
-from components.models.dcgan import DcganConfig
 from components.models.deployable import Deployable, DeployableGenerator
 from components.models.gan import Gan
-from components.models.network import NetworkConfig
+from components.models.network import DcganConfig, NetworkConfig
 from components.models.spec import ModelKind
-from components.training.classifier import TrainConfig, train_classifier
+from components.training.classifier import train_classifier
+from components.training.config import TrainConfig
 from components.training.reporting import SilentReporter
 
 CLASSIFIERS = [name for name in MODELS if MODELS.get(name).kind is ModelKind.CLASSIFIER]

@@ -225,7 +225,7 @@ def test_a_killed_sweep_goes_on_where_it_was(
 
 RUN = """
 from flows.sweep import sweep
-from components.training.classifier import TrainConfig
+from components.training.config import TrainConfig
 lr = {"distribution": "log_uniform", "low": 0.01, "high": 0.5}
 sweep(study=STUDY, dataset="fashion_mnist_sample", model="softmax", space={"lr": lr},
       limits={"trials": 4}, resources={"max_resource": 4}, gate=False)

@@ -9,13 +9,10 @@ import pytest
 from pydantic import BaseModel
 
 import components.fingerprint as identity
-from components.jobs.learners import Recipe
+from components.jobs.recipe import Recipe
 from components.jobs.train import training_fingerprint
-from components.models.backbone import BackboneConfig
-from components.models.mlp import MlpConfig
-from components.models.network import NetworkConfig
-from components.training.classifier import TrainConfig
-from components.training.gan import GanConfig
+from components.models.network import BackboneConfig, MlpConfig, NetworkConfig
+from components.training.config import GanConfig, TrainConfig
 
 PACKAGE = "toyproject"
 SOURCES = {

@@ -19,7 +19,7 @@ from components.params import (
 )
 from components.promotion.policy import PromotionParams
 from components.settings import PROJECT_ROOT
-from components.training.classifier import TrainConfig
+from components.training.config import TrainConfig
 
 TREES = st.recursive(
     st.integers() | st.none(),

@@ -12,13 +12,13 @@ import pytest
 from components.errors import SupersededError
 from components.jobs.attempts import only_attempt
 from components.jobs.context import FlowRunRef, JobContext
-from components.jobs.learners import Recipe
+from components.jobs.recipe import Recipe
 from components.jobs.train import train
 from components.settings import Settings
 from components.tracking.base import RunStatus
 from components.tracking.memory import MemoryRegistry, MemoryTracker
 from components.training.checkpoint import LAST
-from components.training.classifier import TrainConfig
+from components.training.config import TrainConfig
 from components.training.reporting import Epoch, SilentReporter
 from components.versioning.versions import DatasetVersion
 

@@ -12,8 +12,8 @@ from components.datasets.sprites import SpritesConfig, write_zip
 from components.errors import ConfigError
 from components.jobs.context import JobContext, registered_model
 from components.jobs.data import refresh
-from components.jobs.learners import Recipe
 from components.jobs.own_data import add_dataset
+from components.jobs.recipe import Recipe
 from components.jobs.train import train
 from components.models.spec import ModelKind
 from components.settings import PROJECT_ROOT, Settings
@@ -25,7 +25,7 @@ from components.tracking.base import (
     Tag,
 )
 from components.tracking.memory import MemoryRegistry, MemoryTracker
-from components.training.classifier import TrainConfig
+from components.training.config import TrainConfig
 from components.training.reporting import SilentReporter
 from components.versioning.dvc import DvcWorkspace
 

@@ -16,8 +16,8 @@ from components.evaluation.report import ErrorReport, GenerationReport
 from components.jobs.context import JobContext
 from components.jobs.evaluate import CANDIDATE_REPORT, evaluate, headline, read_report
 from components.jobs.gate import gate, register
-from components.jobs.learners import Recipe
 from components.jobs.promote import promote
+from components.jobs.recipe import Recipe
 from components.jobs.records import read_ledger
 from components.jobs.train import train
 from components.tracking.base import (
@@ -29,8 +29,7 @@ from components.tracking.base import (
     Tag,
     TrackedRun,
 )
-from components.training.classifier import TrainConfig
-from components.training.gan import GanConfig
+from components.training.config import GanConfig, TrainConfig
 from components.training.reporting import SilentReporter
 from components.versioning.versions import DatasetVersion
 

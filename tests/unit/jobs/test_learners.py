@@ -18,19 +18,18 @@ from components.errors import ConfigError
 from components.evaluation.report import EvaluationReport
 from components.jobs.context import JobContext, input_shape
 from components.jobs.examiners import examiner_of
-from components.jobs.learners import Recipe, Trainee
+from components.jobs.learners import Trainee
+from components.jobs.recipe import Recipe
 from components.jobs.train import train, training_fingerprint
 from components.models import MODELS
-from components.models.dcgan import DcganConfig
 from components.models.encoder import EncoderConfig
-from components.models.network import NetworkConfig
+from components.models.network import DcganConfig, NetworkConfig
 from components.models.spec import ModelKind
 from components.text.deployable import tokeniser_of
 from components.tracking.base import LEARNING_CURVES, SAMPLES, RunStatus, Tag
 from components.training.checkpoint import LAST, load_checkpoint
-from components.training.classifier import TrainConfig
+from components.training.config import GanConfig, TrainConfig
 from components.training.fit import FitRequest, OpenData, open_data
-from components.training.gan import GanConfig
 from components.training.reporting import SilentReporter
 from components.versioning.versions import DatasetVersion
 

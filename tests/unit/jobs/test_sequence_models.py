@@ -15,7 +15,7 @@ from components.errors import ConfigError
 from components.evaluation.report import ErrorReport
 from components.jobs.context import JobContext
 from components.jobs.examiners import examiner_of
-from components.jobs.learners import Recipe
+from components.jobs.recipe import Recipe
 from components.jobs.train import train
 from components.models import MODELS
 from components.models.encoder import EncoderConfig
@@ -23,7 +23,7 @@ from components.models.network import NetworkConfig
 from components.models.spec import SEQUENCE_KINDS
 from components.models.transformer import TransformerConfig
 from components.tracking.base import PACKAGE, Tag
-from components.training.classifier import TrainConfig
+from components.training.config import TrainConfig
 from components.training.reporting import SilentReporter
 from components.versioning.versions import DatasetVersion
 from tests.tiny_encoder import save

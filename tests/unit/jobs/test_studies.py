@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError, StudyError, TrackingUnavailableError, UnknownKeyError
-from components.jobs.learners import Recipe
+from components.jobs.recipe import Recipe
 from components.jobs.studies import LOG, SweepConfig, define_study, read_study, study_folder
 from components.jobs.sweep import OpenStudy, open_study
 from components.jobs.trials import trial_folder, with_config
@@ -24,7 +24,7 @@ from components.tracking.base import (
     TrackedRun,
 )
 from components.tracking.memory import MemoryTracker
-from components.training.classifier import TrainConfig
+from components.training.config import TrainConfig
 from components.tuning.backend import SimulatedBackend
 from components.tuning.trial import TrialStatus
 from tests.chaos import killable_sweep

@@ -15,14 +15,14 @@ from components.errors import ConfigError, CorruptDataError, NonFiniteLossError,
 from components.jobs.context import FlowRunRef, JobContext, git_commit, registered_model
 from components.jobs.evaluate import evaluate
 from components.jobs.gate import gate, register
-from components.jobs.learners import Recipe
 from components.jobs.promote import promote
+from components.jobs.recipe import Recipe
 from components.jobs.train import TrainOutcome, train
 from components.models.spec import ModelKind
 from components.settings import PROJECT_ROOT, Settings
 from components.tracking.base import CHAMPION, RunStatus, Tag
 from components.tracking.memory import MemoryRegistry, MemoryTracker
-from components.training.classifier import TrainConfig
+from components.training.config import TrainConfig
 from components.training.reporting import Epoch, Reporter, SilentReporter
 from components.versioning.versions import DatasetVersion
 

@@ -16,9 +16,9 @@ from components.datasets.prepared import load_prepared
 from components.datasets.sprites import SPEC
 from components.errors import CorruptDataError
 from components.jobs.evaluate import evaluate
-from components.jobs.learners import Recipe
+from components.jobs.recipe import Recipe
 from components.jobs.train import train
-from components.training.classifier import TrainConfig
+from components.training.config import TrainConfig
 from components.training.reporting import SilentReporter
 from components.versioning.versions import DatasetVersion
 

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from components.errors import ConfigError
-from components.models.backbone import Architecture, BackboneConfig, backbone
+from components.models.backbone import backbone
+from components.models.network import Architecture, BackboneConfig
 
 SHAPE = (3, 32, 32)
 

@@ -13,7 +13,8 @@ import torch
 from components.datasets.base import Arrays
 from components.datasets.device_loader import DeviceSplit, to_device
 from components.models.lenet import lenet_modern
-from components.training.classifier import TrainConfig, train_classifier
+from components.training.classifier import train_classifier
+from components.training.config import TrainConfig
 from components.training.reporting import SilentReporter
 
 CONFIG = TrainConfig(epochs=8, batch_size=16, lr=0.05, weight_decay=1e-3, lr_schedule="cosine")

@@ -19,7 +19,8 @@ from components.errors import CheckpointError, NonFiniteLossError
 from components.models.lenet import lenet, lenet_modern
 from components.training import classifier, loop
 from components.training.checkpoint import BEST, LAST, load_checkpoint, save_checkpoint
-from components.training.classifier import TrainConfig, TrainResult, train_classifier, validate
+from components.training.classifier import TrainResult, train_classifier, validate
+from components.training.config import TrainConfig
 from components.training.reporting import EpochMetrics, SilentReporter
 
 CONFIG = TrainConfig(epochs=4, batch_size=16, lr=0.05, weight_decay=1e-3, label_smoothing=0.1)

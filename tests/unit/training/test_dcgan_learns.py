@@ -12,8 +12,10 @@ from components.datasets.image_pool import PoolConfig
 from components.datasets.prepare import prepare
 from components.datasets.prepared import load_prepared
 from components.evaluation.kernel_distance import GenerationReference
-from components.models.dcgan import DcganConfig, dcgan
-from components.training.gan import GanConfig, train_gan
+from components.models.dcgan import dcgan
+from components.models.network import DcganConfig
+from components.training.config import GanConfig
+from components.training.gan import train_gan
 from components.training.reporting import GanMetrics, SilentReporter
 
 pytestmark = pytest.mark.slow

@@ -13,11 +13,13 @@ from components.datasets.base import PrepareConfig, RawTensors, ReadRequest, Spl
 from components.datasets.device_loader import DeviceSplit, TensorSplit, tensors_to_device
 from components.errors import NonFiniteLossError
 from components.evaluation.kernel_distance import GenerationReference
-from components.models.dcgan import DcganConfig, dcgan
+from components.models.dcgan import dcgan
 from components.models.gan import Gan
 from components.models.gaussian_gan import gaussian_gan
+from components.models.network import DcganConfig
 from components.training.checkpoint import LAST
-from components.training.gan import GRID, GanConfig, GanResult, sample, to_uint8, train_gan
+from components.training.config import GanConfig
+from components.training.gan import GRID, GanResult, sample, to_uint8, train_gan
 from components.training.reporting import Epoch, SilentReporter, UInt8Images
 
 QUICK = GanConfig(epochs=3, batch_size=50, lr_generator=0.005, lr_discriminator=0.05)

@@ -20,7 +20,8 @@ from components.models.lenet import lenet_modern
 from components.models.linear import linear
 from components.training.augment import PAD, crop, flip
 from components.training.checkpoint import LAST, load_checkpoint
-from components.training.classifier import TrainConfig, TrainResult, train_classifier
+from components.training.classifier import TrainResult, train_classifier
+from components.training.config import TrainConfig
 from components.training.fit import FitRequest
 from components.training.launch import fit_together
 from components.training.loop import Session
