@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
 from prefect import flow
@@ -10,7 +11,7 @@ from pydantic import Field
 from components.errors import EvaluationError
 from components.jobs.recipe import Recipe
 from components.jobs.suite_data import is_dataset
-from components.jobs.suite_entries import SuiteEntry
+from components.jobs.suite_entries import SuiteEntry, import_for
 from components.jobs.suite_entries import suite as suite_entries
 from components.tracking.base import TrackedRun
 from components.versioning.versions import DatasetVersion
@@ -35,9 +36,12 @@ def evaluate(suite: SuiteName = "offline") -> None:
         entries = suite_entries(tasks.settings(), suite)
         names = {entry.data for entry in entries if is_dataset(entry.data)}
         names |= {entry.trained[0] for entry in entries if entry.trained}
-        data = {}
-        for name in sorted(names):
-            data[name] = run.step(f"data {name}", tasks.refresh_data, name).dataset
+        with ThreadPoolExecutor(1) as pool:  # DVC and Hugging Face's libraries both take seconds
+            ready = pool.submit(import_for, entries)
+            refreshed = run.step("data", tasks.refresh_several, sorted(names))
+        ready.result()
+        run.report.warnings += refreshed.warnings
+        data = {name: outcome.dataset for name, outcome in refreshed.found.items()}
         trained = _train(run, entries, data)
         outcome = run.step("evaluate", tasks.evaluate_suite, suite, entries, data, trained)
         describe_suite(run.report, outcome, tasks.context().tracker)

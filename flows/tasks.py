@@ -33,7 +33,7 @@ from components.jobs import suites as suites_job
 from components.jobs import train as train_job
 from components.jobs.compare import ComparisonOutcome
 from components.jobs.context import FlowRunRef, JobContext
-from components.jobs.data import DataOutcome
+from components.jobs.data import DataOutcome, DataOutcomes
 from components.jobs.evaluate import EvaluationOutcome
 from components.jobs.gate import GateOutcome, RegisterOutcome
 from components.jobs.lineage import ModelHistory
@@ -185,13 +185,24 @@ def self_check(force: bool = False) -> SelfCheck:
 @task(name="data", task_run_name="data {name}", **_RETRIED)
 def refresh_data(name: str) -> DataOutcome:
     """Bring the dataset up to date through DVC."""
+    return _refreshed([name]).found[name]
+
+
+@task(name="data", task_run_name="data", **_RETRIED)
+def refresh_several(names: Sequence[str]) -> DataOutcomes:
+    """Bring datasets up to date in one run of DVC."""
+    return _refreshed(names)
+
+
+def _refreshed(names: Sequence[str]) -> DataOutcomes:
     logger = get_run_logger()
-    outcome = data_job.refresh(settings(), name, logger.info, context)
-    for warning in outcome.warnings:
+    outcomes = data_job.refresh(settings(), names, logger.info, context)
+    for warning in outcomes.warnings:
         logger.warning(warning)
-    if outcome.dataset.change:
-        logger.info(str(outcome.dataset.change))
-    return outcome
+    for outcome in outcomes.found.values():
+        if outcome.dataset.change:
+            logger.info(str(outcome.dataset.change))
+    return outcomes
 
 
 @task(name="train", task_run_name="train {recipe.model}", **_RETRIED)

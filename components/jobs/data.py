@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 
 from components.datasets.drift import DriftConfig, drift_between
 from components.datasets.prepared import ImageCard, PreparedDataset, load
-from components.errors import DataUnavailableError
+from components.errors import DataError, DataUnavailableError
 from components.jobs.context import JobContext, registered_model
 from components.models.spec import ModelKind
 from components.params import check, load_params
@@ -29,6 +29,8 @@ from components.versioning.command import OnLine
 from components.versioning.dvc import DvcWorkspace
 from components.versioning.versions import DatasetVersion
 
+Reached = tuple[DatasetVersion, list[str]]  # with warnings
+
 
 @dataclass(frozen=True)
 class DataOutcome:
@@ -47,17 +49,35 @@ class DataOutcome:
     card_url: str
 
 
-def refresh(
-    settings: Settings, name: str, on_line: OnLine, connect: Callable[[], JobContext]
-) -> DataOutcome:
-    """Reproduce the dataset's stages and publish its card.
+@dataclass(frozen=True)
+class DataOutcomes:
+    """Several datasets, by their names."""
 
-    When no source answers, the version that is here already is used, and failing that the
+    found: Mapping[str, DataOutcome]
+
+    @property
+    def skipped(self) -> str | None:
+        """Why nothing had to be done, if so."""
+        nothing = all(outcome.skipped for outcome in self.found.values())
+        return "all versions are up to date" if nothing else None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Of all of them."""
+        return tuple(line for outcome in self.found.values() for line in outcome.warnings)
+
+
+def refresh(
+    settings: Settings, names: Sequence[str], on_line: OnLine, connect: Callable[[], JobContext]
+) -> DataOutcomes:
+    """Reproduce the stages of datasets and publish their cards.
+
+    When no source of one answers, the version that is here already is used, and failing that the
     dataset's bundled stand-in; both with a warning.
 
     Args:
         settings: Decide where the workspace is.
-        name: A dataset of the catalog or a person's own.
+        names: Datasets of the catalog or a person's own.
         on_line: Receives DVC's output.
         connect: Connects with the tracking server. Its client takes seconds to import, as DVC
             does in a process of its own: they do so side by side.
@@ -68,8 +88,10 @@ def refresh(
     """
     with ThreadPoolExecutor(1) as pool:
         connecting = pool.submit(copy_context().run, connect)
-        dataset, warnings = _reach(DvcWorkspace(settings), name, on_line)
-    return _published(connecting.result(), name, dataset, warnings)
+        reached = _reach_all(DvcWorkspace(settings), names, on_line)
+    context = connecting.result()
+    found = {name: _published(context, name, *reached[name]) for name in names}
+    return DataOutcomes(found)
 
 
 def _published(
@@ -86,7 +108,19 @@ def _published(
     return DataOutcome(dataset, skipped, tuple(warnings), publish_card(context, dataset))
 
 
-def _reach(workspace: DvcWorkspace, name: str, on_line: OnLine) -> tuple[DatasetVersion, list[str]]:
+def _reach_all(
+    workspace: DvcWorkspace, names: Sequence[str], on_line: OnLine
+) -> dict[str, Reached]:
+    if len(names) > 1:
+        try:
+            versions = workspace.reproduce_all(names, on_line)
+            return {name: (version, []) for name, version in versions.items()}
+        except DataError:
+            pass  # one by one it shows whose fault it is, and the others need not suffer
+    return {name: _reach(workspace, name, on_line) for name in names}
+
+
+def _reach(workspace: DvcWorkspace, name: str, on_line: OnLine) -> Reached:
     try:
         return workspace.reproduce(name, on_line), []
     except DataUnavailableError as error:

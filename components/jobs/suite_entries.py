@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from components.catalog import unknown_key
 from components.errors import ConfigError
+from components.models import MODELS
 from components.params import check, load_params
 from components.settings import Settings
 from components.text.tasks import EVALUATION_TASKS
@@ -46,8 +48,8 @@ class SuiteEntry(BaseModel):
     data: Annotated[
         str,
         Field(
-            description="A dataset, of which the test split is used; a file of JSON lines; "
-            "hub://NAME@revision/FILE"
+            description="A dataset, of which the test split is used; a .jsonl, .csv or .parquet "
+            "file; hub://NAME@revision/FILE"
         ),
     ]
     floors: Annotated[
@@ -56,11 +58,11 @@ class SuiteEntry(BaseModel):
     ]
     limit: Annotated[int, Field(ge=0, description="Use the first so many examples; all if 0")] = 0
     labels: Annotated[
-        tuple[str, ...], Field(description="Of JSON lines: names of the classes, in order")
+        tuple[str, ...], Field(description="Of a file: names of the classes, in order")
     ] = ()
     columns: Annotated[
         dict[str, str],
-        Field(description="Of JSON lines and tables: text, second, label to the names they have"),
+        Field(description="Of a file: text, second, label, spans to the names they have"),
     ] = {}
     published: Annotated[
         tuple[Published, ...],
@@ -106,3 +108,15 @@ def suite(settings: Settings, name: str) -> tuple[SuiteEntry, ...]:
         EVALUATION_TASKS.module(entry.task)
         _ = entry.trained
     return entries
+
+
+def import_for(entries: Sequence[SuiteEntry]) -> None:
+    """Import what evaluating and training will need, ahead of time.
+
+    Raises:
+        UnknownKeyError: If an entry is to train a model that does not exist.
+    """
+    for entry in entries:
+        if entry.trained:
+            MODELS.get(entry.trained[1])
+        EVALUATION_TASKS.get(entry.task)

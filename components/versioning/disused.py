@@ -14,7 +14,8 @@ from pathlib import Path
 
 import yaml
 
-from components.versioning.dvc import MAIN, OPTIONAL, OWN, DvcWorkspace
+from components.versioning.dvc import DvcWorkspace
+from components.versioning.mirror import MAIN, OPTIONAL, OWN
 from components.versioning.versions import Dropped, VersionRecord
 
 Key = tuple[str, str]

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,15 @@ from components.datasets.sections import OWN_FILE, Datasets
 from components.errors import DataError, VersioningError
 from components.settings import PROJECT_ROOT, REFRESH_VARIABLE, Settings
 from components.versioning.command import Dvc, OnLine
+from components.versioning.mirror import (
+    MAIN,
+    OPTIONAL,
+    OWN,
+    as_yaml,
+    chosen,
+    own_pipeline,
+    write,
+)
 from components.versioning.versions import (
     DatasetChange,
     DatasetVersion,
@@ -37,7 +46,6 @@ if TYPE_CHECKING:  # boto3 takes its time, and few datasets come from a bucket
     from components.versioning.objects import ObjectStore
 
 RUNNING = re.compile(r"^Running stage '(?:[^']*:)?(?P<stage>[^':]+)'", re.MULTILINE)
-MAIN, OPTIONAL, OWN = "dvc.yaml", "data/optional/dvc.yaml", "data/own/dvc.yaml"
 KEPT_FOLDERS = 2  # of each dataset; older versions come back from DVC's cache when asked for
 
 
@@ -83,20 +91,39 @@ class DvcWorkspace:
             DataError: What the fetch or prepare stage found; what was there before is intact.
             VersioningError: If DVC itself fails.
         """
-        spec = self.datasets().spec(name)
+        return self.reproduce_all([name], on_line, again=again)[name]
+
+    def reproduce_all(
+        self, names: Sequence[str], on_line: OnLine = print, *, again: bool = False
+    ) -> dict[str, DatasetVersion]:
+        """Bring several datasets up to date in one run of DVC, which takes seconds to start.
+
+        Raises:
+            DataError: What a stage of one of them found; see `reproduce`.
+            VersioningError: If DVC itself fails.
+        """
+        if not names:
+            return {}
+        specs = [self.datasets().spec(name) for name in names]
         with self.lock():
             self.synchronise()
-            self._describe_own(name)
-            restored = self._restore(name)
-            target = self.stage("prepare", name)
+            for name in names:
+                self._describe_own(name)
+            restored = {name for name in names if self._restore(name)}
             if again:
-                target_again = ["repro", "--force", "--single-item", self.stage("fetch", name)]
-                self.dvc.run(target_again, on_line, {REFRESH_VARIABLE: "1"})
-            output = self.dvc.run(["repro", target], on_line)
-            ran = tuple(match["stage"] for match in RUNNING.finditer(output))
-            if restored and not ran:
-                ran = ("restored from the DVC cache",)
-            return self._version(spec, ran)
+                fetches = [self.stage("fetch", name) for name in names]
+                command = ["repro", "--force", "--single-item", *fetches]
+                self.dvc.run(command, on_line, {REFRESH_VARIABLE: "1"})
+            targets = [self.stage("prepare", name) for name in names]
+            output = self.dvc.run(["repro", *targets], on_line)
+            ran = [match["stage"] for match in RUNNING.finditer(output)]
+            found = {}
+            for spec in specs:
+                mine = tuple(stage for stage in ran if stage.partition("@")[2] == spec.name)
+                if spec.name in restored and not mine:
+                    mine = ("restored from the DVC cache",)
+                found[spec.name] = self._version(spec, mine)
+            return found
 
     def current(self, name: str) -> DatasetVersion | None:
         """The version this workspace holds, as DVC's cache has it; None if there is none yet.
@@ -170,7 +197,7 @@ class DvcWorkspace:
         folder = self.version_folder(record.name, record.version)
         path = folder.with_name(folder.name + ".dvc")
         out = {"md5": f"{record.version}.dir", "hash": "md5", "path": folder.name}
-        _write(path, yaml.safe_dump({"outs": [out]}, sort_keys=False).encode())
+        write(path, yaml.safe_dump({"outs": [out]}, sort_keys=False).encode())
         return path
 
     def synchronise(self) -> None:
@@ -181,15 +208,15 @@ class DvcWorkspace:
         """
         datasets = self.datasets()
         for path in sorted((PROJECT_ROOT / "components" / "datasets").glob("*.py")):
-            _write(self.root / path.relative_to(PROJECT_ROOT), path.read_bytes())
+            write(self.root / path.relative_to(PROJECT_ROOT), path.read_bytes())
         for pipeline in (MAIN, OPTIONAL):
-            _write(self.root / pipeline, (PROJECT_ROOT / pipeline).read_bytes())
+            write(self.root / pipeline, (PROJECT_ROOT / pipeline).read_bytes())
         sections = {name: datasets.config(name).section() for name in datasets}
         # DVC refuses a parameter it cannot find: here the defaults are filled in.
-        _write(self.root / "params.yaml", _yaml({"data": _chosen(sections, DATASETS)}))
-        _write(self.root / OWN_FILE, _yaml(_chosen(sections, datasets.own)))
+        write(self.root / "params.yaml", as_yaml({"data": chosen(sections, DATASETS)}))
+        write(self.root / OWN_FILE, as_yaml(chosen(sections, datasets.own)))
         if datasets.own:
-            _write(self.root / OWN, _own_pipeline(list(datasets.own)))
+            write(self.root / OWN, own_pipeline(list(datasets.own)))
         else:
             (self.root / OWN).unlink(missing_ok=True)
         if not (self.root / ".dvc" / "config").exists():
@@ -203,7 +230,7 @@ class DvcWorkspace:
         config = self.datasets().config(name).fetch
         assert isinstance(config, OwnConfig)
         lines = "\n".join(describe_source(config, self.objects))
-        _write(self.root / "data" / "manifests" / f"{name}.txt", lines.encode("utf-8"))
+        write(self.root / "data" / "manifests" / f"{name}.txt", lines.encode("utf-8"))
 
     def _restore(self, name: str) -> bool:
         """Bring back a deleted output from the cache; True if that was needed and worked."""
@@ -307,36 +334,3 @@ def _same_files(one: Path, other: Path) -> bool:
 def _output(stage: dict[str, Any]) -> str:
     md5: str = stage["outs"][0]["md5"]
     return md5.removesuffix(".dir")
-
-
-def _chosen(sections: dict[str, Any], names: Any) -> dict[str, Any]:
-    return {name: sections[name] for name in names}
-
-
-def _yaml(content: dict[str, Any]) -> bytes:
-    return yaml.safe_dump(content, sort_keys=False).encode()
-
-
-def _own_pipeline(names: list[str]) -> bytes:
-    """The optional datasets' pipeline with other names, another module and the sources' listing."""
-    text = (PROJECT_ROOT / OPTIONAL).read_text("utf-8")
-    text = text.replace("components/datasets/${item.dataset}.py", "components/datasets/own.py")
-    pipeline = yaml.safe_load(text)
-    for kind, stage in pipeline["stages"].items():
-        stage["matrix"]["dataset"] = names
-        file = OWN_FILE
-        stage["params"] = [{file: [f"${{item.dataset}}.{kind}"]}]
-        if kind == "fetch":
-            stage["deps"].append("data/manifests/${item.dataset}.txt")
-        else:
-            stage["deps"] += ["components/datasets/rows.py", "components/datasets/text_pool.py"]
-    return _yaml(pipeline)
-
-
-def _write(target: Path, content: bytes) -> None:
-    if target.exists() and target.read_bytes() == content:
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(target.name + ".tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, target)

@@ -89,7 +89,7 @@ def test_a_source_that_is_only_on_the_first_machine_is_no_obstacle(
     Remote(two).pull("mine", quiet)
     tracker = MemoryTracker()
     context = JobContext(two.settings, tracker, MemoryRegistry(tracker))
-    outcome = refresh(two.settings, "mine", quiet, lambda: context)
+    outcome = refresh(two.settings, ["mine"], quiet, lambda: context).found["mine"]
     assert outcome.dataset.version == mine.version
     assert "The source is away" in outcome.warnings[0]
 

@@ -17,7 +17,7 @@ from components.datasets.fashion_mnist_sample import FILES as SAMPLE_FILES
 from components.datasets.prepared import load_prepared
 from components.errors import ChecksumError, DataUnavailableError, UnknownKeyError, VersioningError
 from components.jobs.context import JobContext
-from components.jobs.data import refresh
+from components.jobs.data import DataOutcome, refresh
 from components.settings import PROJECT_ROOT, Settings
 from components.tracking.memory import MemoryRegistry, MemoryTracker
 from components.versioning.dvc import DvcWorkspace
@@ -154,12 +154,16 @@ def test_wrong_sums_in_a_persons_folder_are_refused_and_nothing_is_touched(place
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def refreshed(context: JobContext, name: str, said: list[str]) -> DataOutcome:
+    return refresh(context.settings, [name], said.append, lambda: context).found[name]
+
+
 def test_an_unreachable_dataset_falls_back_to_the_sample_loudly(place: Place) -> None:
     with pytest.raises(DataUnavailableError) as caught:
         DvcWorkspace(place.settings).reproduce("fashion_mnist", place.said.append)
     tracker = MemoryTracker()
     context = JobContext(place.settings, tracker, MemoryRegistry(tracker))
-    outcome = refresh(context.settings, "fashion_mnist", place.said.append, lambda: context)
+    outcome = refreshed(context, "fashion_mnist", place.said)
     assert outcome.dataset.name == NAME
     assert outcome.dataset.sample
     (warning,) = outcome.warnings
@@ -173,7 +177,7 @@ def test_an_unreachable_dataset_falls_back_to_the_sample_loudly(place: Place) ->
 def test_a_sample_that_was_asked_for_is_still_called_a_sample(place: Place) -> None:
     tracker = MemoryTracker()
     context = JobContext(place.settings, tracker, MemoryRegistry(tracker))
-    outcome = refresh(context.settings, NAME, place.said.append, lambda: context)
+    outcome = refreshed(context, NAME, place.said)
     assert "THIS IS A BUNDLED SAMPLE (7,000 examples), as asked for." in outcome.warnings[0]
     assert outcome.skipped is not None
 
