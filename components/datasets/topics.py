@@ -15,7 +15,7 @@ from components.datasets.wording import (
 )
 
 CLASSES = ("contradiction", "entailment")
-SIZES = {Split.TRAIN: 3000, Split.VALIDATION: 300, Split.TEST: 400}
+SIZES = {Split.TRAIN: 1500, Split.VALIDATION: 300, Split.TEST: 400}
 NOUNS_NEEDED = 3  # the most that a template has slots for
 HYPOTHESES = ("This example is {topic}.", "This example is about {topic}.")
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
+from components.openmp import release_team
+
 T = TypeVar("T")
 
 
@@ -48,6 +50,7 @@ class Termination:
         context = contextvars.copy_context()
         arguments = context.run, work, result
         thread = threading.Thread(target=_fill, args=arguments, name="training", daemon=True)
+        release_team()  # this thread only waits now
         with _raising():
             try:
                 thread.start()
