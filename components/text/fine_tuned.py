@@ -11,7 +11,6 @@ import warnings
 from typing import Any, cast
 
 import torch
-from peft import LoraConfig, PeftModel, PrefixTuningConfig, TaskType, get_peft_model
 from torch import nn
 from transformers import MODEL_FOR_MASKED_LM_MAPPING, AutoConfig, AutoModel, PreTrainedModel
 
@@ -46,6 +45,8 @@ class FineTuned(nn.Module):
         # Without a head the model is the body.
         self.prefix = "" if auto is AutoModel else str(cast(Any, self.model).base_model_prefix)
         if config.train in ("lora", "prefix"):
+            from peft import get_peft_model  # takes seconds to import
+
             with warnings.catch_warnings():  # about itself, in transformers' newest version
                 warnings.simplefilter("ignore", FutureWarning)
                 self._put(get_peft_model(cast(Any, self.body), _addition(config)))
@@ -113,7 +114,7 @@ class FineTuned(nn.Module):
         if self.train_what == "prefix":
             return None
         alone = copy.deepcopy(self)
-        if isinstance(alone.body, PeftModel):
+        if self.train_what == "lora":
             alone._put(cast(Any, alone.body).merge_and_unload())
         return cast(PreTrainedModel, alone.model)
 
@@ -129,6 +130,8 @@ def _model(source: Source, config: EncoderConfig, auto: Any, sizes: dict[str, An
 
 
 def _addition(config: EncoderConfig) -> Any:
+    from peft import LoraConfig, PrefixTuningConfig, TaskType
+
     kind = TaskType.FEATURE_EXTRACTION
     if config.train == "lora":
         return LoraConfig(
