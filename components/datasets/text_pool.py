@@ -65,10 +65,14 @@ def _read(path: Path, config: TextPoolConfig) -> list[Placed]:
     columns = {"text": config.text, "label": config.label, "second": config.second}
     found = []
     for place, row in rows(path):
-        missing = [columns[name] for name in _needed(config.task) if columns[name] not in row]
+        missing = [name for name in _needed(config.task) if columns[name] not in row]
         if missing:
-            has = ", ".join(map(repr, row)) or "nothing"
-            raise bad_row(place, has, f"the column {missing[0]!r}, or another one named as it")
+            raise CorruptDataError(
+                place,
+                got=f"the columns {', '.join(map(repr, row)) or 'of nothing'}",
+                wanted=f"one called {columns[missing[0]]!r}",
+                remedy=f"Say which it is: nightforge data add ... --{missing[0]} COLUMN.",
+            )
         found.append((place, text_of(row, columns, (), place)))
     return found
 
