@@ -53,11 +53,11 @@ def compare(context: JobContext, run: TrackedRun, data: DatasetVersion) -> Compa
         PromotionError: If the champion cannot be loaded or evaluated.
         TrackingError: If the candidate cannot be loaded, or the server does not answer.
     """
+    from components.jobs.examiners import examiner_of
+
     kind = kind_of(run)
     champion = context.registry.by_alias(registered_model(data.name, kind), CHAMPION)
     folder = f"comparison/{data.version}-{champion.version if champion else 'none'}"
-    from components.jobs.examiners import examiner_of
-
     examiner, tracker = examiner_of(kind, data), context.tracker
     examined = examine_candidate(context, run, data, examiner)
     reports, found = {"candidate": examined.report}, None
