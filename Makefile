@@ -30,7 +30,7 @@ up: setup ## start Prefect, MLflow and a worker, and keep them
 down: setup ## stop them
 	@$(BIN)/nightforge down
 
-bench: setup-bench ## measure against the book's code and torchvision
+bench: setup-bench setup-text ## measure against the book's code and torchvision
 	@$(BIN)/nightforge bench lenet-cpu
 	@$(BIN)/nightforge bench dcgan-cpu
 	@$(BIN)/nightforge bench data
@@ -39,6 +39,7 @@ bench: setup-bench ## measure against the book's code and torchvision
 	@$(BIN)/nightforge bench gate
 	@$(BIN)/nightforge bench overhead
 	@$(BIN)/nightforge bench serve
+	@$(BIN)/nightforge bench text-cpu
 
 # A file's tests share its servers, so they stay together; one thread each, for they share the cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 \
