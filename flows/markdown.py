@@ -28,7 +28,7 @@ def _section(report: PartReport) -> list[str]:
     if report.metrics:
         rows = [f"| {name} | {value:.4g} |" for name, value in report.metrics.items()]
         parts.append("\n".join(["| metric | value |", "|---|---|", *rows]))
-    parts += [_table(rows) for rows in report.tables.values()]
+    parts += [f"### {title}\n\n{_table(rows)}" for title, rows in report.tables.items()]
     if report.decision:
         parts.append(_decision_lines(report.decision))
     parts += [f"![{name}]({url})" for name, url in report.pictures.items()]

@@ -72,3 +72,10 @@ def test_a_warning_is_printed_as_it_is() -> None:
 
 def test_a_report_of_an_older_version_can_be_read() -> None:
     assert StepReport.model_validate({"name": "data", "seconds": 1, "skipped": None}).error is None
+
+
+def test_every_table_has_its_title() -> None:
+    tables = {"suite": [{"task": "ner"}], "ner: entities": [{"metric": "f1"}]}
+    text = markdown(RunReport(flow="evaluate", flow_run="1", tables=tables))
+    for title, rows in tables.items():
+        assert f"### {title}\n\n| {next(iter(rows[0]))} |" in text
