@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from pydantic import Field
@@ -54,17 +55,23 @@ def own_dataset(name: str, section: object) -> DatasetSpec:
         section: As datasets.yaml holds it; the source decides what the data are, the task what
             there is to learn from texts. What is wrong with it is found when it is read.
     """
-    if not is_texts(str(_part(section, "fetch").get("source", ""))):
-        return _own_images(name)
-    wanted = _part(section, "prepare").get("task", TextTask.CLASSIFICATION)
-    return DatasetSpec(
+    images = DatasetSpec(
         name=name,
-        title=f"Own texts: {name}",
+        title=f"Own images: {name}",
         licence="the owner's",
         homepage="",
         fetch=_fetch,
-        read=_read_texts,
+        read=_read,
         fetch_config=OwnConfig,
+        prepare_config=PoolConfig,
+    )
+    if not is_texts(str(_part(section, "fetch").get("source", ""))):
+        return images
+    wanted = _part(section, "prepare").get("task", TextTask.CLASSIFICATION)
+    return replace(
+        images,
+        title=f"Own texts: {name}",
+        read=_read_texts,
         prepare_config=TextPoolConfig,
         kind=DataKind.TEXTS,
         task=next((task for task in TextTask if task == wanted), None),
@@ -79,19 +86,6 @@ def is_texts(source: str) -> bool:
 def _part(section: object, key: str) -> Mapping[str, object]:
     part = section.get(key) if isinstance(section, Mapping) else None
     return part if isinstance(part, Mapping) else {}
-
-
-def _own_images(name: str) -> DatasetSpec:
-    return DatasetSpec(
-        name=name,
-        title=f"Own images: {name}",
-        licence="the owner's",
-        homepage="",
-        fetch=_fetch,
-        read=_read,
-        fetch_config=OwnConfig,
-        prepare_config=PoolConfig,
-    )
 
 
 def _fetch(request: FetchRequest[OwnConfig]) -> str:
