@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup setup-bench setup-text demo up down bench test test-fast test-chaos pictures lint format check
+.PHONY: help setup setup-bench setup-text demo up down env backup restore bench test test-fast \
+	test-chaos test-stack pictures lint format check
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -29,6 +30,15 @@ up: setup ## start Prefect, MLflow and a worker, and keep them
 
 down: setup ## stop them
 	@$(BIN)/nightforge down
+
+env: ## write .env with random passwords for docker compose
+	@$(PYTHON) infra/make_env.py
+
+backup: ## save a running stack: make backup FILE=...
+	@infra/backup.sh $(FILE)
+
+restore: ## fill an empty stack: make restore FILE=...
+	@infra/restore.sh $(FILE)
 
 bench: setup-bench setup-text ## measure against the book's code and torchvision
 	@$(BIN)/nightforge bench lenet-cpu
@@ -56,6 +66,9 @@ KILLS ?= 20
 
 test-chaos: setup ## nights and a sweep under twenty kills each
 	@$(BIN)/python -m pytest tests/chaos --kills $(KILLS)
+
+test-stack: setup ## docker-compose.yml on a Docker engine, from images to faults and backups
+	@tests/stack/run.sh $(BIN)/python -m pytest tests/stack
 
 pictures: setup ## the browser test alone; takes two of the README's pictures anew
 	@$(BIN)/python -m pytest tests/browser --pictures

@@ -21,9 +21,9 @@ ERROR_FILE_VARIABLE = PREFIX + "ERROR_FILE"
 REFRESH_VARIABLE = PREFIX + "REFRESH"
 MLFLOW_VARIABLE = PREFIX + "MLFLOW_URI"
 # Set by Nightforge for the processes it starts, not by people.
-INTERNAL_VARIABLES = frozenset(
-    {SUPERVISED_VARIABLE, ERROR_FILE_VARIABLE, REFRESH_VARIABLE, MLFLOW_VARIABLE}
-)
+INTERNAL_VARIABLES = frozenset({SUPERVISED_VARIABLE, ERROR_FILE_VARIABLE, REFRESH_VARIABLE})
+ADDRESS = r"^https?://[^@\s?#/]+(/[^@\s?#]*)?$"  # without a name and password in it
+ADDRESSES = ("prefect_uri", "mlflow_uri", "mlflow_ui")
 
 
 class Settings(BaseModel):
@@ -48,7 +48,15 @@ class Settings(BaseModel):
     )
     s3_endpoint: str | None = Field(None, description="S3 service other than Amazon's, as a URL")
     s3_region: str | None = Field(None, description="S3 region")
-    mlflow_uri: str | None = Field(None, description="The MLflow server of a job; not for people")
+    prefect_uri: str | None = Field(
+        None, pattern=ADDRESS, description="Prefect server of a stack, instead of the embedded one"
+    )
+    mlflow_uri: str | None = Field(
+        None, pattern=ADDRESS, description="MLflow server of a stack, instead of the embedded one"
+    )
+    mlflow_ui: str | None = Field(
+        None, pattern=ADDRESS, description="Where browsers find that server, if not at its address"
+    )
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
@@ -70,9 +78,12 @@ class Settings(BaseModel):
             settings = cls.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
+            field = str(first["loc"][0])
+            # Somebody may have put a password into an address; it must not be shown.
+            got = "an unusable address" if field in ADDRESSES else repr(first["input"])
             raise ConfigError(
-                f"environment variable {PREFIX}{str(first['loc'][0]).upper()}",
-                got=repr(first["input"]),
+                f"environment variable {PREFIX}{field.upper()}",
+                got=got,
                 wanted=first["msg"].removeprefix("Input should be "),
                 remedy="Correct or unset it; infra/env.example lists every variable.",
             ) from None
@@ -115,6 +126,11 @@ class Settings(BaseModel):
     def lives(self) -> Path:
         """One file for each flow run that is at work: which process it is."""
         return self.home / "run" / "flow_runs"
+
+    @property
+    def reconciled(self) -> Path:
+        """Touched at each look of the reconciler."""
+        return self.home / "run" / "reconciled"
 
     @property
     def up_since(self) -> Path:

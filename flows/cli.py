@@ -18,12 +18,14 @@ from rich.table import Table
 from components.errors import FlowRunError, NightforgeError, ServiceError
 from components.settings import Settings
 from flows.clean_commands import clean
-from flows.connection import answering, connect
+from flows.connection import answering, connect, in_stack, join
 from flows.data_commands import app as data_commands
 from flows.embedded import Embedded
 from flows.predict_commands import predict, serve
 from flows.probes import Addresses, busy
 from flows.registry_commands import lineage, registry, rollback
+from flows.stack import PREFECT_VARIABLE, StackAddresses
+from flows.stack_commands import logs, stack_status, worker
 from flows.study_commands import app as study_commands
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ def _print_error(error: object) -> None:
 
 app.add_typer(data_commands, name="data")
 app.add_typer(study_commands, name="study")
-for command in (registry, rollback, lineage, predict, serve, clean):
+for command in (registry, rollback, lineage, predict, serve, clean, worker, logs):
     app.command()(command)
 
 
@@ -93,10 +95,23 @@ def _settings() -> Settings:
     return Settings.from_environment(os.environ)
 
 
+def _embedded(command: str) -> Settings:
+    """The settings, for a command that is about the embedded servers."""
+    settings = _settings()
+    if in_stack(settings):
+        raise ServiceError(
+            f"nightforge {command}",
+            got=f"{PREFECT_VARIABLE}={settings.prefect_uri}, a server that others run",
+            wanted="an installation with embedded servers",
+            remedy="Start and stop a stack with `docker compose`, or unset the variable.",
+        )
+    return settings
+
+
 @app.command()
 def up() -> None:
     """Start the embedded servers and the worker, and keep them until `nightforge down`."""
-    settings = _settings()
+    settings = _embedded("up")
     addresses = _start(settings)
     _print_addresses(addresses, settings)
 
@@ -104,7 +119,7 @@ def up() -> None:
 @app.command()
 def down() -> None:
     """Stop what `nightforge up` started; all state stays on disk."""
-    stopped = Embedded(_settings()).stop()
+    stopped = Embedded(_embedded("down")).stop()
     console.print("stopped" if stopped else "nothing was running")
 
 
@@ -115,7 +130,7 @@ def status() -> None:
     table = Table(title=f"state directory {settings.home}")
     for column in ("service", "state", "where"):
         table.add_column(column)
-    services = Embedded(settings).status()
+    services = stack_status(settings) if in_stack(settings) else Embedded(settings).status()
     for service in services:
         state = "[green]running[/]" if service.running else "[red]stopped[/]"
         table.add_row(service.name, state, service.detail)
@@ -204,12 +219,11 @@ def _prepare(settings: Settings, addresses: Addresses, started: datetime) -> Non
 
 
 @contextmanager
-def _servers(settings: Settings, *, start: bool) -> Iterator[Addresses]:
-    embedded = Embedded(settings)
+def _servers(settings: Settings, *, start: bool) -> Iterator[Addresses | StackAddresses]:
     with console.status("waiting for the servers"):
-        addresses = embedded.join()
-    if addresses:
-        yield addresses
+        joined = join(settings)
+    if joined:
+        yield joined
         return
     if not start:
         raise ServiceError(
@@ -218,7 +232,7 @@ def _servers(settings: Settings, *, start: bool) -> Iterator[Addresses]:
             wanted="the embedded servers",
             remedy="Start them with `nightforge up`, or add --with-servers.",
         )
-    addresses = _start(settings)
+    embedded, addresses = Embedded(settings), _start(settings)
     try:
         yield addresses
     except BaseException:
@@ -267,7 +281,7 @@ def _raise_unless_completed(ended: FlowRun) -> None:
     )
 
 
-def _print_addresses(addresses: Addresses, settings: Settings) -> None:
+def _print_addresses(addresses: Addresses | StackAddresses, settings: Settings) -> None:
     console.print(f"Prefect: {addresses.prefect_ui}", highlight=False)
     console.print(f"MLflow:  {addresses.mlflow_ui}", highlight=False)
     console.print(f"state:   {settings.home}", highlight=False)

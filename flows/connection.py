@@ -1,4 +1,4 @@
-"""This process's clients of the embedded servers."""
+"""This process's clients of the servers: the embedded ones, or those of a stack."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from components.errors import ServiceError
 from components.settings import Settings
 from flows.embedded import Embedded
 from flows.probes import Addresses
+from flows.stack import Stack, StackAddresses
 
 if TYPE_CHECKING:
     from components.jobs.context import JobContext
@@ -37,12 +38,30 @@ def answering(settings: Settings) -> Iterator[None]:
         ) from error
 
 
-def connect(settings: Settings, addresses: Addresses) -> None:
-    """Point this process's Prefect and MLflow clients at the embedded servers.
+def in_stack(settings: Settings) -> bool:
+    """Whether the settings name servers that others run."""
+    return settings.prefect_uri is not None
+
+
+def join(settings: Settings) -> Addresses | StackAddresses | None:
+    """Where the servers are, once they are usable; None if the embedded ones are not up.
+
+    Raises:
+        ConfigError: If the settings name one server of a stack only.
+        ServiceError: If a server that should run does not answer, or refuses the credentials.
+    """
+    return Stack(settings).join() if in_stack(settings) else Embedded(settings).join()
+
+
+def connect(settings: Settings, addresses: Addresses | StackAddresses) -> None:
+    """Point this process's Prefect and MLflow clients at the servers.
 
     Must come before the first import of prefect, which reads the environment then.
     """
-    environment = Embedded(settings).environment(addresses)
+    if isinstance(addresses, Addresses):
+        environment = Embedded(settings).environment(addresses)
+    else:
+        environment = Stack(settings).environment()
     os.environ.clear()
     os.environ.update(environment)
 
@@ -53,7 +72,8 @@ def register_if_running(settings: Settings) -> None:
     Raises:
         ServiceError: If the server cannot be reached.
     """
-    addresses = Embedded(settings).addresses()
+    running = Stack(settings).join if in_stack(settings) else Embedded(settings).addresses
+    addresses = running()
     if addresses is None:
         return
     connect(settings, addresses)
@@ -69,8 +89,8 @@ def job_context(settings: Settings) -> JobContext:
     Raises:
         ServiceError: If there is neither, or a service that should run does not answer.
     """
-    if settings.mlflow_uri is None:
-        addresses = Embedded(settings).join()
+    if in_stack(settings) or settings.mlflow_uri is None:
+        addresses = join(settings)
         if addresses is None:
             raise ServiceError(
                 f"services of {settings.home}",

@@ -26,6 +26,7 @@ from flows.probes import (
     POOL,
     Addresses,
     any_free,
+    client_environment,
     free,
     mlflow_ready,
     prefect_ready,
@@ -153,12 +154,9 @@ class Embedded:
         settings = self._settings
         # What the shell says of other servers, accounts or databases is not for these.
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN_PREFIXES)}
-        environment = {
-            **without_proxies_to(addresses.host, inherited),
+        direct = without_proxies_to(addresses.host, inherited)
+        environment = client_environment(settings, direct) | {
             MLFLOW_VARIABLE: addresses.mlflow,
-            PREFIX + "HOME": str(settings.home),
-            PREFIX + "PARAMS_FILE": str(settings.params_file),
-            "PREFECT_HOME": str(settings.home / "prefect"),
             "PREFECT_API_URL": addresses.prefect_api,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
@@ -167,13 +165,7 @@ class Embedded:
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
                 "prefect.server.concurrency.lease_storage.filesystem"
             ),
-            "PREFECT_WORKER_QUERY_SECONDS": "1",
-            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
-            "DO_NOT_TRACK": "1",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-            "HF_HUB_DISABLE_TELEMETRY": "1",
         }
         if addresses.host not in ANY_HOST:  # MLflow refuses pages of addresses it was not told of
             port = addresses.mlflow_port
@@ -182,8 +174,6 @@ class Embedded:
                 "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(f"{host}:{port}" for host in hosts),
                 "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": addresses.mlflow,
             }
-        if settings.data_dir:
-            environment[PREFIX + "DATA_DIR"] = str(settings.data_dir)
         return environment
 
     def log_tail(self, service: str, lines: int = 8) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from components.settings import PREFIX, Settings
+
 POOL = "nightforge"
 TAG = "nightforge"  # of our deployments, and so of their flow runs
 WORKER = "embedded"
@@ -42,6 +44,25 @@ class Addresses:
     def mlflow_ui(self) -> str:
         """MLflow's list of experiments, in its view for model training."""
         return f"{self.mlflow}/#/experiments?workflowType=machine_learning"
+
+
+def client_environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, str]:
+    """What every process that talks to the servers is given, whoever runs them."""
+    environment = {
+        **inherited,
+        PREFIX + "HOME": str(settings.home),
+        PREFIX + "PARAMS_FILE": str(settings.params_file),
+        "PREFECT_HOME": str(settings.home / "prefect"),
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "DO_NOT_TRACK": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+    if settings.data_dir:
+        environment[PREFIX + "DATA_DIR"] = str(settings.data_dir)
+    return environment
 
 
 def without_proxies_to(host: str, environment: Mapping[str, str]) -> dict[str, str]:

@@ -18,8 +18,9 @@ from flows.reconciler import reconcile_config, reconcile_now
 def main() -> None:
     """Never ends; a server that does not answer is tried again at the next look."""
     try:
-        context = JobContext.connect(Settings.from_environment(os.environ))
-        pause = reconcile_config(context.settings).every_seconds
+        settings = Settings.from_environment(os.environ)
+        context = JobContext.connect(settings)
+        pause = reconcile_config(settings).every_seconds
     except NightforgeError as error:
         sys.exit(str(error))
     while True:
@@ -27,6 +28,7 @@ def main() -> None:
             now = datetime.now(UTC).isoformat(" ", "seconds")
             sys.stdout.write(f"{now} {' '.join(line.split())[:500]}\n")
             sys.stdout.flush()
+        settings.reconciled.touch()
         time.sleep(pause)
 
 

@@ -17,6 +17,8 @@ from components.settings import PROJECT_ROOT, Settings
 from components.tracking.base import ModelRegistry, Tag, TrackedRun, Tracker
 from components.versioning.dvc import DvcWorkspace
 
+COMMIT_FILE = PROJECT_ROOT / "COMMIT"
+
 
 @dataclass(frozen=True)
 class FlowRunRef:
@@ -55,7 +57,7 @@ class JobContext:
         from components.tracking.mlflow import MlflowTracker
         from components.tracking.mlflow_registry import MlflowRegistry
 
-        uri = settings.mlflow_uri
+        uri, ui = settings.mlflow_uri, settings.mlflow_ui
         if not uri:
             raise ConfigError(
                 "MLflow server",
@@ -63,7 +65,7 @@ class JobContext:
                 wanted="the one that the embedded servers give to a job",
                 remedy="Start the servers with `nightforge up` and the job with `nightforge run`.",
             )
-        return cls(settings, MlflowTracker(uri), MlflowRegistry(uri), flow_run)
+        return cls(settings, MlflowTracker(uri, ui), MlflowRegistry(uri, ui), flow_run)
 
     def check_turn(self) -> None:
         """Call before an alias is moved.
@@ -143,7 +145,12 @@ def shape_tag(shape: Iterable[int]) -> dict[str, str]:
 
 
 def git_commit() -> str:
-    """The checked-out commit, with "-dirty" if the tree differs; "unknown" outside git."""
+    """The checked-out commit, with "-dirty" if the tree differs; "unknown" outside git.
+
+    An image of containers holds no git: its build writes the commit into a file.
+    """
+    if COMMIT_FILE.exists():
+        return COMMIT_FILE.read_text("utf-8").strip()
     try:
         return subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],

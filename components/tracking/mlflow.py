@@ -90,21 +90,25 @@ def connect(uri: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # A server before an object store offers addresses within it, which workers do not reach.
+    for way in ("UPLOAD", "DOWNLOAD"):
+        os.environ.setdefault(f"MLFLOW_ENABLE_PROXY_MULTIPART_{way}", "false")
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     mlflow.set_tracking_uri(uri)
     return MlflowClient(uri)
 
 
-def page(uri: str, path: str) -> str:
+def page(ui: str, path: str) -> str:
     """A page of MLflow's UI, in its view for model training rather than for language models."""
-    return f"{uri}/#/{path}?workflowType=machine_learning"
+    return f"{ui}/#/{path}?workflowType=machine_learning"
 
 
 class MlflowTracker:
-    """A `Tracker` over the server at `uri`."""
+    """A `Tracker` over the server at `uri`, whose pages browsers find at `ui`."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, ui: str | None = None) -> None:
         self._uri = uri.rstrip("/")
+        self._ui = (ui or uri).rstrip("/")
         self._client = connect(self._uri)
 
     @translated
@@ -209,7 +213,7 @@ class MlflowTracker:
 
     def artifact_url(self, run_id: str, path: str) -> str:
         """See `Tracker`."""
-        return f"{self._uri}/get-artifact?{urlencode({'path': path, 'run_uuid': run_id})}"
+        return f"{self._ui}/get-artifact?{urlencode({'path': path, 'run_uuid': run_id})}"
 
     def artifact_page(self, run: TrackedRun, path: str) -> str:
         """See `Tracker`."""
@@ -294,7 +298,7 @@ class MlflowTracker:
             run_id=info.run_id,
             name=info.run_name or "",
             status=RunStatus(info.status),
-            url=page(self._uri, f"experiments/{info.experiment_id}/runs/{info.run_id}"),
+            url=page(self._ui, f"experiments/{info.experiment_id}/runs/{info.run_id}"),
             tags=run.data.tags,
             params=run.data.params,
             metrics=run.data.metrics,

@@ -25,11 +25,11 @@ MODEL_FILE = "data/model.pt2"
 
 
 class MlflowRegistry:
-    """A `ModelRegistry` over the server at `uri`."""
+    """A `ModelRegistry` over the server at `uri`, whose pages browsers find at `ui`."""
 
-    def __init__(self, uri: str) -> None:
-        self._uri = uri.rstrip("/")
-        self._client = connect(self._uri)
+    def __init__(self, uri: str, ui: str | None = None) -> None:
+        self._ui = (ui or uri).rstrip("/")
+        self._client = connect(uri.rstrip("/"))
 
     @translated
     def register(self, name: str, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
@@ -52,8 +52,12 @@ class MlflowRegistry:
     @translated
     def by_alias(self, name: str, alias: str) -> ModelVersion | None:
         """See `ModelRegistry`."""
-        found = self._absent_is_none(self._client.get_model_version_by_alias, name, alias)
-        return self._version(found) if found else None
+        # Not asked for directly: with accounts, MLflow calls a model that does not exist forbidden.
+        model = self._absent_is_none(self._client.get_registered_model, name)
+        number = dict(model.aliases).get(alias) if model else None
+        if number is None:
+            return None
+        return self._version(self._client.get_model_version(name, number))
 
     @translated
     def names(self) -> list[str]:
@@ -155,14 +159,25 @@ class MlflowRegistry:
     @translated
     def load_run(self, run_id: str) -> nn.Module:
         """See `ModelRegistry`."""
-        return _load(f"runs:/{run_id}/{MODEL_ARTIFACT}")
+        # Not as runs:/ID/model: MLflow looks for a file of that name first, and with an object store
+        # behind its proxy takes the answer that there is none for a fault that may pass.
+        experiment = self._client.get_run(run_id).info.experiment_id
+        chosen = f"name = '{MODEL_ARTIFACT}' AND source_run_id = '{run_id}'"
+        newest = self._client.search_logged_models([experiment], chosen, max_results=1)
+        if not newest:
+            raise TrackingError(
+                f"model of run {run_id}",
+                got="nothing",
+                wanted="a logged model",
+                remedy="Train it again with --set force=true.",
+            )
+        return _load(f"models:/{newest[0].model_id}")
 
     def _absent_is_none(self, call: Callable[..., Any], *args: str) -> Any:
         try:
             return call(*args)
         except MlflowException as error:
-            # An unknown alias is reported as an invalid parameter.
-            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return None
             raise
 
@@ -171,7 +186,7 @@ class MlflowRegistry:
             name=version.name,
             version=int(version.version),
             run_id=version.run_id or "",
-            url=page(self._uri, f"models/{version.name}/versions/{version.version}"),
+            url=page(self._ui, f"models/{version.name}/versions/{version.version}"),
             tags=dict(version.tags),
             aliases=tuple(version.aliases),
             described=bool(version.description),

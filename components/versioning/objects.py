@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.errors import ConfigError, DataUnavailableError, ObjectStoreError
 from components.params import check
-from components.settings import PREFIX, Settings
+from components.settings import ADDRESS, PREFIX, Settings
 from components.versioning.object_errors import explained
 
 MEGABYTE = 1 << 20
@@ -54,7 +54,7 @@ class S3Settings(BaseModel):
 
     endpoint: str | None = Field(
         None,
-        pattern=r"^https?://[^@\s?#/]+(/[^@\s?#]*)?$",
+        pattern=ADDRESS,
         description="Address of the S3-compatible service; empty means AWS",
     )
     region: str | None = Field(None, min_length=1, description="Region of the bucket")

@@ -27,7 +27,9 @@ def test_every_field_can_be_set(tmp_path: Path) -> None:
         "sweep_runner": "dask",
         "s3_endpoint": "http://127.0.0.1:9000",
         "s3_region": "eu-central-1",
+        "prefect_uri": "http://prefect:4200",
         "mlflow_uri": "http://127.0.0.1:2",
+        "mlflow_ui": "https://models.example.org",
     }
     assert set(values) == set(Settings.model_fields)
     settings = Settings.from_environment({PREFIX + k.upper(): v for k, v in values.items()})
@@ -36,9 +38,19 @@ def test_every_field_can_be_set(tmp_path: Path) -> None:
 
 def test_an_mlflow_server_of_the_shell_is_not_meant() -> None:
     assert Settings.from_environment({"MLFLOW_TRACKING_URI": "http://theirs"}).mlflow_uri is None
-    with pytest.raises(UnknownKeyError) as caught:
-        Settings.from_environment({"NIGHTFORGE_MLFLOW_TRACKING_URI": "http://theirs"})
-    assert "NIGHTFORGE_MLFLOW_URI" not in str(caught.value)  # what is not for people
+    with pytest.raises(UnknownKeyError, match="NIGHTFORGE_SUPERVISD") as caught:
+        Settings.from_environment({"NIGHTFORGE_SUPERVISD": "yes"})
+    assert "NIGHTFORGE_SUPERVISED" not in str(caught.value)  # what is not for people
+
+
+@pytest.mark.parametrize("name", ["PREFECT_URI", "MLFLOW_URI", "MLFLOW_UI"])
+@pytest.mark.parametrize("address", ["http://me:secret@host:1", "host:4200", "ftp://secret"])
+def test_an_address_that_may_hold_a_password_is_refused_and_not_shown(
+    name: str, address: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"NIGHTFORGE_{name}") as caught:
+        Settings.from_environment({f"NIGHTFORGE_{name}": address})
+    assert "secret" not in str(caught.value)
 
 
 def test_an_empty_variable_counts_as_unset() -> None:

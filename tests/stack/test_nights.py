@@ -1,0 +1,125 @@
+"""Nights of the stack: a first one, an unchanged one, and some with a fault in their middle."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from tests.browser.conftest import find_chromium
+from tests.stack.compose import MODEL, SAMPLE, ComposeStack, night
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1800)]
+
+AWAY_SECONDS = 20  # how long a server is taken away in the middle of a night
+LONG = 30  # epochs, so that a fault falls into the middle
+
+
+def test_a_night_makes_a_champion_whose_files_are_in_the_bucket(stack: ComposeStack) -> None:
+    run = stack.trigger("nightly", night(epochs=4))
+    assert stack.ended(run) == "COMPLETED", stack.report(run)
+    stack.say("first night")
+    report = stack.report(run)
+    assert stack.champion(MODEL) == "1"
+    assert report["links"]["Prefect run"].startswith("http://localhost:")
+    assert report["links"]["MLflow run"].startswith("http://localhost:")
+    files = stack.inside("objectstore", "find", "/data/nightforge/mlflow", "-type", "f").split()
+    assert any(file.endswith(".pt2") or "model" in file for file in files)
+    assert "flow run" in stack.inside("worker-cpu", "nightforge", "logs", run)
+    assert "prefect" in stack.inside("worker-cpu", "nightforge", "status")
+
+
+def test_an_unchanged_night_from_the_command_line_trains_nothing(stack: ComposeStack) -> None:
+    settings = ["dataset=" + SAMPLE, "model=lenet_modern", "training.epochs=4"]
+    assignments = [word for one in settings for word in ("--set", one)]
+    printed = stack.inside("worker-cpu", "nightforge", "run", "nightly", *assignments)
+    assert "skipped" in printed
+    assert stack.champion(MODEL) == "1"
+    stack.say("unchanged night")
+
+
+def test_both_interfaces_can_be_used_in_a_browser(stack: ComposeStack, artifacts: Path) -> None:
+    chromium = find_chromium()
+    if chromium is None and not os.environ.get("CI"):
+        pytest.skip("browser: got no Chromium, wanted one. On Debian: apt-get install chromium")
+    account = {"username": "reader", "password": stack.secrets["MLFLOW_READER_PASSWORD"]}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_context(http_credentials=account).new_page()
+        page.goto(f"http://localhost:{stack.port('MLFLOW_PORT')}/#/models/{MODEL}")
+        expect(page.get_by_text("champion").first).to_be_visible(timeout=60_000)
+        page.screenshot(path=artifacts / "stack-mlflow.png")
+        page = browser.new_context().new_page()
+        page.goto(f"http://localhost:{stack.port('PREFECT_PORT')}/")
+        page.locator("input[type=password]").fill(stack.secrets["PREFECT_AUTH_STRING"])
+        page.get_by_role("button", name="Login").click()
+        page.goto(f"http://localhost:{stack.port('PREFECT_PORT')}/deployments")
+        expect(page.get_by_text("nightly").first).to_be_visible(timeout=60_000)
+        page.screenshot(path=artifacts / "stack-prefect.png")
+        browser.close()
+    stack.say("both interfaces seen")
+
+
+def _away(service: str) -> Callable[[ComposeStack], None]:
+    def fault(stack: ComposeStack) -> None:
+        stack.call("stop", "--timeout", "5", service)
+        time.sleep(AWAY_SECONDS)  # not a wait for something: the fault itself
+        stack.call("start", service)
+
+    return fault
+
+
+def _restart_servers(stack: ComposeStack) -> None:
+    stack.call("restart", "--timeout", "5", "mlflow", "prefect")
+
+
+def _kill_worker_container(stack: ComposeStack) -> None:
+    """As the kernel does it: `docker kill` would tell the engine not to start it again."""
+    command = ["docker", "inspect", "--format", "{{.State.Pid}}", stack.container("worker-cpu")]
+    pid = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    os.kill(pid, signal.SIGKILL)
+
+
+def _kill_flow_process(stack: ComposeStack) -> None:
+    code = (
+        "import psutil, sys\n"
+        "found = [p for p in psutil.process_iter(['cmdline']) if any('prefect.engine' in word or "
+        "'flow_engine' in word for word in p.info['cmdline'] or ())]\n"
+        "[p.kill() for p in found]\n"
+        "sys.exit(not found)\n"
+    )
+    stack.inside("worker-cpu", "python", "-c", code)
+
+
+FAULTS: dict[str, Callable[[ComposeStack], None]] = {
+    "Postgres away for 20 s": _away("postgres"),
+    "object store away for 20 s": _away("objectstore"),
+    "MLflow and Prefect restarted": _restart_servers,
+    "worker container killed": _kill_worker_container,
+    "flow process killed": _kill_flow_process,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_night_survives(stack: ComposeStack, fault: str) -> None:
+    seed = 1 + list(FAULTS).index(fault)
+    run = stack.trigger("nightly", night(LONG, seed))
+    stack.running(run)
+    FAULTS[fault](stack)
+    assert stack.ended(run, restarts=True) == "COMPLETED", stack.report(run)
+    report = stack.report(run)
+    stack.say(f"night with {fault}")
+    assert not [one["error"] for one in report["steps"] if one["error"]]
+    # Each epoch once, none twice and none lost, whatever happened in between.
+    filter_ = f"tags.`nightforge.seed` = '{seed}' and tags.`nightforge.dataset` = '{SAMPLE}'"
+    [found] = stack.runs(filter_)
+    assert found["info"]["status"] == "FINISHED"
+    history = f"metrics/get-history?run_id={found['info']['run_id']}&metric_key=train_loss"
+    steps = [int(one["step"]) for one in stack.mlflow("GET", history)["metrics"]]
+    assert steps == list(range(1, LONG + 1))

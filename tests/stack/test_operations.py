@@ -1,0 +1,169 @@
+"""What a team does with the stack: more workers, down and up, backups, keeping secrets."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.installation import ROOT
+from tests.stack.compose import MODEL, SAMPLE, ComposeStack, night
+from tests.waiting import until
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1800)]
+
+SWEEP = {
+    "study": "joined",
+    "dataset": SAMPLE,
+    "model": "lenet_modern",
+    "scheduler": "fifo",
+    "space": {"lr": {"distribution": "log_uniform", "low": 0.01, "high": 0.2}},
+    "limits": {"trials": 6},
+    "resources": {"max_resource": 12},
+    "workers": 2,
+    "gate": False,
+}
+# Trials whose checkpoints a process of the container holds.
+AT_WORK = "ls -l /proc/[0-9]*/fd 2>/dev/null | grep -o '/state/studies/[^ ]*/lock' || true"
+
+
+def test_a_worker_that_joins_a_sweep_takes_trials_and_one_that_is_killed_loses_none(
+    stack: ComposeStack,
+) -> None:
+    stack.settings["SWEEP_RUNNER"] = "tcp://dask-scheduler:8786"
+    cluster = ("--profile", "store", "--profile", "cluster", "up", "--detach", "--wait")
+    stack.call(*cluster)
+    stack.say("cluster of one worker")
+    run = stack.trigger("sweep", SWEEP)
+    first = stack.container("dask-worker")
+    until(lambda: _inside(first, AT_WORK))
+
+    stack.call(*cluster, "--scale", "dask-worker=2", "--no-recreate")
+    containers = stack.call("--profile", "cluster", "ps", "--quiet", "dask-worker").stdout.split()
+    [second] = set(containers) - {first}
+    until(lambda: "Registered to" in _logs(second))
+    joined = time.monotonic()
+    until(lambda: _inside(second, AT_WORK))
+    seconds = time.monotonic() - joined
+    stack.say(f"second worker joined and took a trial after {seconds:.1f} s")
+
+    subprocess.run(["docker", "kill", "--signal", "KILL", second], check=True, capture_output=True)
+    assert stack.ended(run) == "COMPLETED", stack.report(run)
+    stack.say("sweep with a killed worker")
+    trials = stack.runs("tags.`nightforge.study` = 'joined' and attributes.status = 'FINISHED'")
+    assert len([one for one in trials if one["data"]["tags"]]) >= 6
+    stack.call("--profile", "cluster", "rm", "--stop", "--force", "dask-worker", "dask-scheduler")
+    del stack.settings["SWEEP_RUNNER"]
+    stack.call("up", "--detach", "--wait")
+
+
+def _inside(container: str, script: str) -> str:
+    command = ["docker", "exec", container, "sh", "-c", script]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+
+def _logs(container: str) -> str:
+    command = ["docker", "logs", container]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout + done.stderr
+
+
+def test_down_and_up_again_loses_nothing(stack: ComposeStack) -> None:
+    before = stack.champion(MODEL), stack.prefect("POST", "/flow_runs/count", {})
+    stack.call("down", "--timeout", "30")
+    stack.call("up", "--detach", "--wait", "--wait-timeout", "600")
+    stack.say("down and up again")
+    assert (stack.champion(MODEL), stack.prefect("POST", "/flow_runs/count", {})) == before
+    run = stack.trigger("nightly", night(epochs=4))
+    assert stack.ended(run) == "COMPLETED"
+    steps = {one["name"]: one for one in stack.report(run)["steps"]}
+    assert steps["train"]["skipped"]
+
+
+def _script(stack: ComposeStack, name: str, file: Path) -> subprocess.CompletedProcess[str]:
+    """`make backup` or `make restore` on a stack."""
+    environment = stack.environment | {
+        "COMPOSE_PROJECT_NAME": stack.name,
+        "COMPOSE_ENV_FILES": str(stack.env),
+    }
+    return subprocess.run(
+        [str(ROOT / "infra" / f"{name}.sh"), str(file)],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_backup_restored_into_an_empty_stack_is_the_same(
+    stack: ComposeStack, tmp_path: Path
+) -> None:
+    backup = tmp_path / "backup.tar"
+    saved = _script(stack, "backup", backup)
+    assert saved.returncode == 0, saved.stdout + saved.stderr
+    stack.say(f"backup of {backup.stat().st_size >> 20} MiB")
+    onto_itself = _script(stack, "restore", backup)
+    assert onto_itself.returncode == 1
+    assert "wanted an empty one" in onto_itself.stderr
+
+    other = ComposeStack("nightforge-restored", stack.env, shift=100, timeline=stack.timeline)
+    other.began = stack.began
+    try:
+        restored = _script(other, "restore", backup)
+        assert restored.returncode == 0, restored.stdout + restored.stderr
+        stack.say("restored")
+        assert other.champion(MODEL) == stack.champion(MODEL)
+        ids = [sorted(one["info"]["run_id"] for one in each.runs()) for each in (stack, other)]
+        assert ids[0] == ids[1]
+        sums = "cd /data/nightforge && find . -type f | sort | xargs sha256sum"
+        assert other.inside("objectstore", "sh", "-c", sums) == stack.inside(
+            "objectstore", "sh", "-c", sums
+        )
+        run = other.trigger("nightly", night(epochs=4))
+        assert other.ended(run) == "COMPLETED"
+        steps = {one["name"]: one for one in other.report(run)["steps"]}
+        assert steps["train"]["skipped"]  # data, checkpoints and records are all there
+    finally:
+        other.call("--profile", "*", "down", "--volumes", "--timeout", "5", check=False)
+
+
+def test_no_secret_is_in_an_image_a_log_or_a_record(stack: ComposeStack, tmp_path: Path) -> None:
+    secrets = {name: v for name, v in stack.secrets.items() if name != "COMPOSE_PROFILES"}
+    told = stack.call("logs", "--no-color").stdout
+    for image in ("prefect", "mlflow", "worker"):
+        for command in (["history", "--no-trunc"], ["image", "inspect"]):
+            done = subprocess.run(
+                ["docker", *command, f"nightforge/{image}"],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            told += done.stdout
+    told += stack.inside(
+        "worker-cpu", "sh", "-c", "grep -rahs . /state/reports /state/logs || true"
+    )
+    told += json.dumps(stack.runs())
+    told += json.dumps(stack.prefect("POST", "/flow_runs/filter", {}))
+    told += json.dumps(stack.prefect("POST", "/logs/filter", {}))
+    history = subprocess.run(
+        ["git", "log", "--all", "--patch"], cwd=ROOT, capture_output=True, check=True
+    )
+    told += history.stdout.decode("utf-8", "replace")
+    words = {name: value.removeprefix("admin:") for name, value in secrets.items()}
+    assert [name for name, value in words.items() if value in told] == []
+    files = " ".join(
+        ["/app", "/etc", "/home", "/tmp", "/usr/local/bin", "/usr/local/lib/nightforge"]
+    )
+    (patterns := tmp_path / "patterns").write_text("\n".join(words.values()), "utf-8")
+    for image in ("prefect", "mlflow", "worker"):
+        run = ["docker", "run", "--rm", "-v", f"{patterns}:/patterns:ro", "--entrypoint", "sh"]
+        command = f"grep -rlFs -f /patterns {files} || true"
+        done = subprocess.run(
+            [*run, f"nightforge/{image}", "-c", command],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout == ""
