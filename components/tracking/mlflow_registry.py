@@ -159,8 +159,8 @@ class MlflowRegistry:
     @translated
     def load_run(self, run_id: str) -> nn.Module:
         """See `ModelRegistry`."""
-        # Not as runs:/ID/model: MLflow looks for a file of that name first, and with an object store
-        # behind its proxy takes the answer that there is none for a fault that may pass.
+        # Not as runs:/ID/model: MLflow looks for a file of that name first, and with a proxy before
+        # an object store takes the answer that there is none for a fault that may pass.
         experiment = self._client.get_run(run_id).info.experiment_id
         chosen = f"name = '{MODEL_ARTIFACT}' AND source_run_id = '{run_id}'"
         newest = self._client.search_logged_models([experiment], chosen, max_results=1)

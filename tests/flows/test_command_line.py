@@ -25,7 +25,14 @@ def assert_one_clear_line(done: subprocess.CompletedProcess[str]) -> str:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["run", "nightly"], ["predict", "mine-classifier", "."], ["serve", "mine"]]
+    "arguments",
+    [
+        ["run", "nightly"],
+        ["predict", "mine-classifier", "."],
+        ["serve", "mine"],
+        ["logs"],
+        ["worker"],
+    ],
 )
 def test_without_servers_it_says_how_to_start_them(
     installation: Installation, arguments: list[str]
@@ -103,3 +110,17 @@ def test_no_python_at_all_is_one_line(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stderr.startswith("error: Python: got no python-that-is-not-there")
+
+
+@pytest.mark.parametrize("command", ["up", "down"])
+def test_servers_that_others_run_are_not_started_or_stopped(
+    installation: Installation, command: str
+) -> None:
+    stack = {f"NIGHTFORGE_{name}_URI": "http://127.0.0.1:9" for name in ("PREFECT", "MLFLOW")}
+    message = assert_one_clear_line(installation.call(command, **stack))
+    assert "docker compose" in message
+
+
+def test_a_worker_of_an_unknown_queue_names_the_known_ones(installation: Installation) -> None:
+    message = assert_one_clear_line(installation.call("worker", "--queue", "cpus"))
+    assert "cpu" in message

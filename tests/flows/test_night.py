@@ -121,6 +121,19 @@ def test_the_report_is_an_artifact_in_prefect(
     assert first_report["links"]["MLflow run"] in artifact["data"]
 
 
+def test_what_a_run_has_logged_can_be_read_in_the_terminal(
+    first_report: dict[str, Any], servers: Installation
+) -> None:
+    printed = servers.ok("logs", first_report["flow_run"]).splitlines()
+    assert first_report["name"] in printed[0]
+    assert any("self_check" in line for line in printed)
+    assert len(servers.ok("logs", first_report["name"], "--lines", "2").splitlines()) == 3
+    assert servers.ok("logs", "mlflow").strip()
+    unknown = servers.call("logs", "nothing of this name")
+    assert unknown.returncode == 1
+    assert "got no such flow run" in unknown.stderr
+
+
 def test_an_unchanged_night_skips_everything(
     first_report: dict[str, Any], servers: Installation
 ) -> None:

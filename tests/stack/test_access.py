@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import stat
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.stack.compose import ComposeStack, request, status_of
+from tests.waiting import until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1800)]
 
@@ -133,3 +135,24 @@ def test_accounts_can_do_what_they_need_and_no_more(stack: ComposeStack) -> None
             request("POST", url + "runs/create", made, logins[name])
         with pytest.raises(OSError, match="403"):
             request("POST", url + "users/create", intruder, logins[name])
+
+
+def test_tls_stands_before_both_servers(stack: ComposeStack) -> None:
+    stack.call("--profile", "store", "--profile", "tls", "up", "--detach", "--wait", "proxy")
+    root = "/data/caddy/pki/authorities/local/root.crt"
+    show = ("exec", "-T", "proxy", "cat", root)
+    authority = until(lambda: stack.call("--profile", "tls", *show, check=False).stdout)
+    trusted = ssl.create_default_context(cadata=authority)
+    paths = {
+        "TLS_PREFECT_PORT": ("/api/flow_runs/count", stack.secrets["PREFECT_AUTH_STRING"]),
+        "TLS_MLFLOW_PORT": (
+            "/api/2.0/mlflow/experiments/search",
+            "reader:" + stack.secrets["MLFLOW_READER_PASSWORD"],
+        ),
+    }
+    for name, (path, login) in paths.items():
+        url = f"https://localhost:{stack.port(name)}{path}"
+        assert status_of("POST", url, login, trusted) == 200
+        assert status_of("POST", url, "", trusted) == 401
+    stack.call("--profile", "tls", "rm", "--stop", "--force", "proxy")
+    stack.say("TLS before both servers")

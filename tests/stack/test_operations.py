@@ -50,7 +50,7 @@ def test_a_worker_that_joins_a_sweep_takes_trials_and_one_that_is_killed_loses_n
     seconds = time.monotonic() - joined
     stack.say(f"second worker joined and took a trial after {seconds:.1f} s")
 
-    subprocess.run(["docker", "kill", "--signal", "KILL", second], check=True, capture_output=True)
+    _docker("kill", second)
     assert stack.ended(run) == "COMPLETED", stack.report(run)
     stack.say("sweep with a killed worker")
     trials = stack.runs("tags.`nightforge.study` = 'joined' and attributes.status = 'FINISHED'")
@@ -69,6 +69,36 @@ def _logs(container: str) -> str:
     command = ["docker", "logs", container]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return done.stdout + done.stderr
+
+
+def test_a_machine_outside_joins_with_two_addresses_and_its_accounts(stack: ComposeStack) -> None:
+    """Not of the stack's networks, without its volume: it reaches what is published."""
+    servers = [f"http://127.0.0.1:{stack.port(name)}" for name in ("PREFECT_PORT", "MLFLOW_PORT")]
+    accounts = {
+        "PREFECT_API_AUTH_STRING": stack.secrets["PREFECT_AUTH_STRING"],
+        "MLFLOW_TRACKING_USERNAME": "worker",
+        "MLFLOW_TRACKING_PASSWORD": stack.secrets["MLFLOW_WORKER_PASSWORD"],
+    }
+    variables = [word for pair in accounts.items() for word in ("--env", "=".join(pair))]
+    join = ["nightforge", "worker", "--join", servers[0], "--mlflow", servers[1]]
+    stack.call("stop", "worker-cpu")
+    guest = _docker(
+        *("run", "--detach", "--rm", "--network", "host", "--init", *variables),
+        *("nightforge/worker", *join, "--name", "guest"),
+    )
+    try:
+        run = stack.trigger("nightly", night(epochs=2, seed=100))
+        assert stack.ended(run) == "COMPLETED", _logs(guest)
+    finally:
+        _docker("kill", guest)
+    stack.call("start", "worker-cpu")
+    assert len(stack.runs("tags.`nightforge.seed` = '100'")) == 1
+    stack.say("night on a machine that joined")
+
+
+def _docker(*arguments: str) -> str:
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def test_down_and_up_again_loses_nothing(stack: ComposeStack) -> None:
