@@ -139,9 +139,10 @@ def test_accounts_can_do_what_they_need_and_no_more(stack: ComposeStack) -> None
 
 def test_tls_stands_before_both_servers(stack: ComposeStack) -> None:
     stack.call("--profile", "store", "--profile", "tls", "up", "--detach", "--wait", "proxy")
-    root = "/data/caddy/pki/authorities/local/root.crt"
-    show = ("exec", "-T", "proxy", "cat", root)
-    authority = until(lambda: stack.call("--profile", "tls", *show, check=False).stdout)
+    said = ("--profile", "tls", "logs", "proxy")
+    until(lambda: "serving initial configuration" in stack.call(*said).stdout)
+    show = ("exec", "-T", "proxy", "cat", "/data/caddy/pki/authorities/local/root.crt")
+    authority = stack.call("--profile", "tls", *show).stdout
     trusted = ssl.create_default_context(cadata=authority)
     paths = {
         "TLS_PREFECT_PORT": ("/api/flow_runs/count", stack.secrets["PREFECT_AUTH_STRING"]),
