@@ -228,7 +228,7 @@ from flows.sweep import sweep
 from components.training.config import TrainConfig
 lr = {"distribution": "log_uniform", "low": 0.01, "high": 0.5}
 sweep(study=STUDY, dataset="fashion_mnist_sample", model="softmax", space={"lr": lr},
-      limits={"trials": 4}, resources={"max_resource": 4}, gate=False)
+      limits={"trials": 4}, resources={"max_resource": 4}, workers=1, gate=False)
 """
 
 
