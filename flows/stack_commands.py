@@ -165,17 +165,24 @@ def _flow_run(client: SyncPrefectClient, what: str) -> FlowRun:
 
 def _lines_of(client: SyncPrefectClient, run: FlowRun, wanted: int) -> list[str]:
     from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+    from prefect.client.schemas.objects import Log
     from prefect.client.schemas.sorting import LogSort
 
     chosen = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
     newest = LogSort.TIMESTAMP_DESC
-    found: list[str] = []
+    found: list[Log] = []
     while len(found) < wanted:
         size = min(PAGE, wanted - len(found))
         page = client.read_logs(chosen, limit=size, offset=len(found), sort=newest)
-        found += [
-            f"{log.timestamp.isoformat(' ', 'seconds')} {log.name} {log.message}" for log in page
-        ]
+        found += page
         if len(page) < size:
             break
-    return [f"flow run {run.name} ({run.id})", *reversed(found)]
+    tasks = {log.task_run_id for log in found if log.task_run_id}
+    names = {one: client.read_task_run(one).name for one in tasks}
+    lines = [
+        f"{log.timestamp.isoformat(' ', 'seconds')} "
+        + (f"{names[log.task_run_id]}: " if log.task_run_id else "")
+        + log.message
+        for log in reversed(found)
+    ]
+    return [f"flow run {run.name} ({run.id})", *lines]
