@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 ROOT_PACKAGE = "components"
+SOURCES = Path(__file__).parent.parent
 # Wording of messages and the lookup machinery do not change what is trained.
 NEUTRAL = frozenset({f"{ROOT_PACKAGE}.errors", f"{ROOT_PACKAGE}.catalog"})
 
@@ -68,11 +68,10 @@ def _closure(modules: Iterable[str]) -> dict[str, Path]:
 
 
 def _path(module: str) -> Path | None:
-    try:
-        spec = importlib.util.find_spec(module)
-    except ModuleNotFoundError:  # `from package.module import name` asks for the name as well
-        return None
-    return Path(spec.origin) if spec and spec.origin else None
+    """The file of a module, which is not imported; None for a name within a module."""
+    place = SOURCES.joinpath(*module.split("."))
+    files = (place.with_suffix(".py"), place / "__init__.py")
+    return next((file for file in files if file.is_file()), None)
 
 
 def _imports(tree: ast.AST) -> list[str]:

@@ -80,7 +80,7 @@ def complete(models: Sequence[Mapping[str, Any]], settings: Settings) -> list[Tr
     completed = []
     for given in models:
         name = str(given.get("model"))
-        MODELS.get(name)
+        MODELS.module(name)
         recipe = recipes.get(name, {})
         usual = {**tree.get("nightly", {}), **recipe.get("nightly", {})}
         dataset = {"dataset": usual.get("dataset")}

@@ -27,7 +27,7 @@ from components.evaluation.kernel_distance import MEASURED_REAL, GenerationRefer
 from components.evaluation.regression import evaluate_regressor, evaluate_sequences
 from components.evaluation.report import AnyReport, reliability
 from components.jobs.context import input_shape
-from components.models import MODELS
+from components.models import MODELS, kind_of_model
 from components.models.deployable import Reclassified
 from components.models.spec import SEQUENCE_KINDS, ModelKind
 from components.tracking import figures
@@ -164,7 +164,7 @@ class SequenceExaminer:
     """Text models that answer several choices at once: tags, spans, words."""
 
     def __init__(self, kind: ModelKind, data: DatasetVersion, prepared: PreparedTexts) -> None:
-        [self._spec] = [spec for spec in map(MODELS.get, MODELS) if spec.kind is kind]
+        [self._spec] = [MODELS.get(name) for name in MODELS if kind_of_model(name) is kind]
         self._data, self._prepared = data, prepared
 
     def examine(

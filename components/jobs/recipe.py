@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from components.models import MODELS
+from components.models import kind_of_model
 from components.models.network import NetworkConfig
 from components.models.spec import ModelKind
 from components.training.config import GanConfig, TrainConfig
@@ -34,7 +34,7 @@ class Recipe(BaseModel):
         Raises:
             UnknownKeyError: If the catalog has no such model.
         """
-        return MODELS.get(self.model).kind
+        return kind_of_model(self.model)
 
     @property
     def config(self) -> TrainConfig | GanConfig:
@@ -44,6 +44,6 @@ class Recipe(BaseModel):
     def params(self) -> dict[str, object]:
         """What counts, under the names of params.yaml."""
         section = "gan" if self.kind.gan else "training"
-        options = self.network.of(MODELS.get(self.model))
+        options = self.network.of(self.model)
         network = {"network": {self.model: options}} if options else {}
         return {"model": self.model, section: self.config.model_dump(mode="json"), **network}

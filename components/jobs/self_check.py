@@ -1,58 +1,26 @@
-"""Does this machine compute correctly? Three small problems whose answers are known.
-
-The problems are those of Dive into Deep Learning 3.5, 3.7 and 20.1, drawn in memory; the bounds
-are wide enough for any seed and narrow enough that a wrong sum or gradient misses them.
-"""
+"""Does this machine compute correctly? It has to show that once."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import socket
-import statistics
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.datasets import DATASETS
-from components.datasets.base import PrepareConfig, RawTensors, ReadRequest, Split
-from components.datasets.device_loader import tensors_to_device
 from components.errors import SelfCheckError
-from components.evaluation.kernel_distance import GenerationReference
 from components.jobs.context import git_commit
-from components.models.gaussian_gan import gaussian_gan
-from components.models.linear import linear
 from components.settings import Settings
-from components.training.classifier import train_classifier
-from components.training.config import GanConfig, TrainConfig
-from components.training.gan import train_gan
-from components.training.objective import REGRESSION
-from components.training.precision import describe_device, pick_device
-from components.training.reporting import SilentReporter
 
 FOLDER = "self_checks"
-LINE = TrainConfig(
-    epochs=3, batch_size=32, lr=0.03, momentum=0, lr_schedule="constant", precision="fp32"
-)
-FEW_ROWS = TrainConfig(
-    epochs=50, batch_size=5, lr=0.01, momentum=0, lr_schedule="constant", precision="fp32"
-)
-DECAY = 3.0
-GAUSSIAN = GanConfig(
-    epochs=20,
-    batch_size=8,
-    lr_generator=0.005,
-    lr_discriminator=0.05,
-    label_smoothing=0.0,
-    precision="fp32",
-)
-GAN_SEEDS = 5
+PACKAGES = ("torch", "numpy")
+NVIDIA = Path("/proc/driver/nvidia")  # where Linux names the driver and each GPU
+STABLE = ("NVRM version:", "Model:", "GPU Firmware:")  # of its lines; interrupts may change
 
 
 class Finding(BaseModel):
@@ -96,9 +64,10 @@ def self_check(settings: Settings, *, force: bool = False) -> SelfCheck:
     if kept.exists() and not force:
         before = SelfCheck.model_validate_json(kept.read_text(encoding="utf-8"))
         return before.model_copy(update={"skipped": "this worker passed before"})
+    from components.jobs.known_problems import solve  # PyTorch takes seconds, every night
+
     start = time.perf_counter()
-    with _one_thread():
-        findings = (*_line(), *_few_rows(), *_gaussian())
+    findings = solve()
     check = SelfCheck(worker=worker, findings=findings, seconds=time.perf_counter() - start)
     if wrong := [finding for finding in findings if not finding.passed]:
         raise SelfCheckError(
@@ -112,106 +81,25 @@ def self_check(settings: Settings, *, force: bool = False) -> SelfCheck:
     return check
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Such small problems are faster so, above all on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def describe_worker() -> str:
-    """Host, device, and what decides the arithmetic on it."""
+    """Host, devices, and what decides the arithmetic on them; without loading PyTorch."""
     return json.dumps(
         {
             "host": socket.gethostname(),
-            "device": describe_device(pick_device()),
             "machine": platform.machine(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
+            "processors": os.cpu_count(),
+            "gpus": describe_gpus(),
+            **{package: version(package) for package in PACKAGES},
             "code": git_commit(),
         },
         sort_keys=True,
     )
 
 
-def _drawn(name: str) -> RawTensors:
-    raw = DATASETS.get(name).read(ReadRequest(Path(), PrepareConfig(), Path()))
-    assert isinstance(raw, RawTensors)
-    return raw
-
-
-def _fit(raw: RawTensors, config: TrainConfig) -> tuple[torch.nn.Linear, float]:
-    """A trained line, and its validation loss."""
-    device = pick_device()
-    train, validation = (
-        tensors_to_device(raw.splits[split], device) for split in (Split.TRAIN, Split.VALIDATION)
-    )
-    torch.manual_seed(config.seed)
-    net = linear(train.features.shape[1], 1).to(device)
-    reporter = SilentReporter()
-    result = train_classifier(net, train, validation, config, None, reporter, REGRESSION)
-    assert isinstance(net, torch.nn.Linear)
-    return net.cpu(), result.history[-1].validation_loss
-
-
-def _line() -> list[Finding]:
-    raw = _drawn("linear")
-    net, _ = _fit(raw, LINE)
-    weights = net.weight.detach().numpy()[0] - np.array(raw.truth["w"])
-    return [
-        Finding(what="linear: error of w", value=float(np.abs(weights).max()), limit=0.02),
-        Finding(
-            what="linear: error of b",
-            value=abs(float(net.bias.detach()) - raw.truth["b"]),
-            limit=0.02,
-        ),
-    ]
-
-
-def _few_rows() -> list[Finding]:
-    raw = _drawn("high_dimensional")
-    _, free = _fit(raw, FEW_ROWS)
-    _, decayed = _fit(raw, FEW_ROWS.model_copy(update={"weight_decay": DECAY}))
-    share = decayed / free
-    return [Finding(what="high_dimensional: validation loss with decay", value=share, limit=1.0)]
-
-
-def _gaussian() -> list[Finding]:
-    raw, device = _drawn("gaussian_2d"), pick_device()
-    train = tensors_to_device(raw.splits[Split.TRAIN], device)
-    validation = tensors_to_device(raw.splits[Split.VALIDATION], device)
-    reference = GenerationReference(validation.features)
-    errors = []
-    for seed in range(GAN_SEEDS):
-        torch.manual_seed(seed)
-        gan = gaussian_gan(train.features.shape[1])
-        for network in (gan.generator, gan.discriminator):
-            network.to(device)
-        config = GAUSSIAN.model_copy(update={"seed": seed})
-        train_gan(gan, train, lambda s: reference.distance(s).mean, config, None, SilentReporter())
-        errors.append(gaussian_errors(gan.generator, raw))
-    mean, covariance = (statistics.median(values) for values in zip(*errors, strict=True))
-    return [
-        Finding(what="gaussian_2d: error of the mean", value=mean, limit=0.2),
-        Finding(what="gaussian_2d: error of the covariance", value=covariance, limit=0.2),
-    ]
-
-
-def gaussian_errors(generator: torch.nn.Module, raw: RawTensors) -> tuple[float, float]:
-    """How far a linear generator's distribution is from the true one.
-
-    Returns:
-        The largest error of a coordinate of the mean, and the Frobenius norm of the error of the
-        covariance relative to that of the true one.
-    """
-    assert isinstance(generator, torch.nn.Linear)
-    weight, offset = (
-        parameter.detach().cpu().double().numpy() for parameter in generator.parameters()
-    )
-    true = np.array(raw.truth["covariance"])
-    mean = float(np.abs(offset - np.array(raw.truth["b"])).max())
-    return mean, float(np.linalg.norm(weight @ weight.T - true) / np.linalg.norm(true))
+def describe_gpus() -> list[str]:
+    """The NVIDIA driver's version, each GPU's model and firmware, and which are to be seen."""
+    files = [NVIDIA / "version", *sorted(NVIDIA.glob("gpus/*/information"))]
+    lines = [line for f in files if f.exists() for line in f.read_text("utf-8").splitlines()]
+    found = [" ".join(line.split()) for line in lines if line.startswith(STABLE)]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return [*found, f"visible: {visible}"] if found and visible is not None else found

@@ -60,7 +60,7 @@ def training_fingerprint(dataset_version: str, recipe: Recipe, force_token: str 
         modules.append("components.evaluation.kernel_distance")
     if recipe.kind.task:
         modules += ["components.text.deployable", "components.text.package"]
-    options = recipe.network.of(MODELS.get(recipe.model))
+    options = recipe.network.of(recipe.model)
     start = Path(str(options.get("source", ""))) / SAFETENSORS
     return fingerprint(
         dataset_version=dataset_version,

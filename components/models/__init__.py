@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from components.catalog import Catalog
+from components.models.spec import ModelKind, ModelSpec
 
-if TYPE_CHECKING:
-    from components.models.spec import ModelSpec
+# Where each is, what it learns and which section of NetworkConfig it reads. The latter two stand
+# here, too, because an entry itself loads PyTorch, which a night without changes does not need.
+_KNOWN: dict[str, tuple[str, ModelKind, str | None]] = {
+    "softmax": ("models.softmax:SPEC", ModelKind.CLASSIFIER, None),
+    "mlp": ("models.mlp:SPEC", ModelKind.CLASSIFIER, "mlp"),
+    "lenet": ("models.lenet:LENET", ModelKind.CLASSIFIER, None),
+    "lenet_modern": ("models.lenet:LENET_MODERN", ModelKind.CLASSIFIER, None),
+    "resnet18": ("models.resnet:RESNET18", ModelKind.CLASSIFIER, None),
+    "resnet50": ("models.resnet:RESNET50", ModelKind.CLASSIFIER, None),
+    "backbone": ("models.backbone:SPEC", ModelKind.CLASSIFIER, "backbone"),
+    "dcgan": ("models.dcgan:SPEC", ModelKind.IMAGE_GAN, "dcgan"),
+    "linear": ("models.linear:SPEC", ModelKind.REGRESSOR, None),
+    "gaussian_gan": ("models.gaussian_gan:SPEC", ModelKind.POINT_GAN, None),
+    "bag_of_words": ("text.bag_of_words:SPEC", ModelKind.TEXT_CLASSIFIER, None),
+    "encoder": ("text.encoder:SPEC", ModelKind.TEXT_CLASSIFIER, "encoder"),
+    "token_classifier": ("text.token_classifier:SPEC", ModelKind.TOKEN_CLASSIFIER, "encoder"),
+    "span_extractor": ("text.span_extractor:SPEC", ModelKind.SPAN_EXTRACTOR, "encoder"),
+    "masked_lm": ("text.masked_lm:SPEC", ModelKind.MASKED_LM, "encoder"),
+    "causal_lm": ("text.causal_lm:SPEC", ModelKind.CAUSAL_LM, "causal_lm"),
+    "seq2seq": ("text.seq2seq:SPEC", ModelKind.SEQ2SEQ, "seq2seq"),
+}
 
 MODELS: Catalog[ModelSpec] = Catalog(
-    "model",
-    {
-        "softmax": "components.models.softmax:SPEC",
-        "mlp": "components.models.mlp:SPEC",
-        "lenet": "components.models.lenet:LENET",
-        "lenet_modern": "components.models.lenet:LENET_MODERN",
-        "resnet18": "components.models.resnet:RESNET18",
-        "resnet50": "components.models.resnet:RESNET50",
-        "backbone": "components.models.backbone:SPEC",
-        "dcgan": "components.models.dcgan:SPEC",
-        "linear": "components.models.linear:SPEC",
-        "gaussian_gan": "components.models.gaussian_gan:SPEC",
-        "bag_of_words": "components.text.bag_of_words:SPEC",
-        "encoder": "components.text.encoder:SPEC",
-        "token_classifier": "components.text.token_classifier:SPEC",
-        "span_extractor": "components.text.span_extractor:SPEC",
-        "masked_lm": "components.text.masked_lm:SPEC",
-        "causal_lm": "components.text.causal_lm:SPEC",
-        "seq2seq": "components.text.seq2seq:SPEC",
-    },
+    "model", {name: f"components.{address}" for name, (address, _, _) in _KNOWN.items()}
 )
+
+
+def kind_of_model(name: str) -> ModelKind:
+    """What a model learns, without loading PyTorch.
+
+    Raises:
+        UnknownKeyError: If the catalog has no such model.
+    """
+    MODELS.module(name)
+    return _KNOWN[name][1]
+
+
+def section_of_model(name: str) -> str | None:
+    """The field of `NetworkConfig` that holds a model's options, without loading PyTorch.
+
+    Raises:
+        UnknownKeyError: If the catalog has no such model.
+    """
+    MODELS.module(name)
+    return _KNOWN[name][2]

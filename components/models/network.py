@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.models import section_of_model
 from components.models.encoder import EncoderConfig
 from components.models.spec import ModelSpec, Pair, Tokeniser
 from components.models.transformer import TransformerConfig
@@ -83,9 +84,10 @@ class NetworkConfig(BaseModel):
     )
     seq2seq: TransformerConfig = Field(TransformerConfig(), description="Used by the model seq2seq")
 
-    def of(self, spec: ModelSpec) -> dict[str, Any]:
-        """The options that a model reads, by name; empty if it has none."""
-        return getattr(self, spec.section).model_dump(mode="json") if spec.section else {}
+    def of(self, model: str) -> dict[str, Any]:
+        """The options that a model of the catalog reads, by name; empty if it has none."""
+        section = section_of_model(model)
+        return getattr(self, section).model_dump(mode="json") if section else {}
 
     def build(self, spec: ModelSpec, *sizes: Any) -> Any:
         """Fresh networks; see `ModelKind` for the sizes and what is returned."""

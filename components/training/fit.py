@@ -111,7 +111,7 @@ def reading(request: FitRequest) -> tuple[object, ...]:
     """What of a request decides how its data are opened; equal for requests that can share them."""
     training, spec = request.training, MODELS.get(request.model)
     drawn = (training.examples, training.seed) if training.examples else None
-    return drawn, spec.tokeniser, request.network.of(spec) if spec.tokeniser else None
+    return drawn, spec.tokeniser, request.network.of(request.model) if spec.tokeniser else None
 
 
 def fit(

@@ -108,6 +108,13 @@ def test_the_lock_names_no_index() -> None:
 def test_a_command_line_needs_no_pytorch() -> None:
     # It takes five seconds to import, which every command and every night without training paid.
     heavy = ("torch", "matplotlib", "mlflow", "transformers")
-    code = f"import sys, flows.deployments; print([m for m in {heavy} if m in sys.modules])"
+    code = (
+        "import sys, flows.deployments\n"
+        "from components.jobs import train\n"
+        "from components.jobs.recipe import Recipe\n"
+        "for model in train.MODELS:\n"
+        "    train.training_fingerprint('version', Recipe(model=model))\n"
+        f"print([m for m in {heavy} if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

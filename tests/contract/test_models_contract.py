@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from components.errors import ConfigError
-from components.models import MODELS
+from components.models import MODELS, kind_of_model, section_of_model
 from components.models.deployable import Deployable, DeployableGenerator
 from components.models.gan import Gan
 from components.models.network import DcganConfig, NetworkConfig
@@ -30,6 +30,12 @@ def build(name: str, shape: tuple[int, int, int] = (1, 28, 28), seed: int = 0) -
 
 def weights(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_the_catalog_tells_kind_and_section_as_the_entry_does(name: str) -> None:
+    spec = MODELS.get(name)
+    assert (kind_of_model(name), section_of_model(name)) == (spec.kind, spec.section)
 
 
 @pytest.mark.parametrize("batch", [1, 7])

@@ -37,7 +37,7 @@ def rewrite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rewrite
     folder.mkdir()
     for name, source in SOURCES.items():
         (folder / f"{name}.py").write_text(source, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(identity, "SOURCES", tmp_path)
     monkeypatch.setattr(identity, "ROOT_PACKAGE", PACKAGE)
 
     def rewrite(name: str, source: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from components.errors import SelfCheckError
+from components.jobs import known_problems
 from components.jobs import self_check as module
 from components.jobs.self_check import Finding, self_check
 from components.settings import Settings
@@ -32,7 +35,7 @@ def test_a_machine_that_computes_correctly_passes_once(tmp_path: Path) -> None:
 @pytest.fixture
 def only_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_few_rows", "_gaussian"):
-        monkeypatch.setattr(module, name, list)
+        monkeypatch.setattr(known_problems, name, list)
 
 
 @pytest.mark.usefixtures("only_the_line")
@@ -47,14 +50,41 @@ def test_a_wrong_gradient_is_found_and_nothing_is_kept(
 
 
 @pytest.mark.usefixtures("only_the_line")
-def test_another_device_or_force_is_checked_again(
+def test_another_gpu_or_force_is_checked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings(home=tmp_path)
+    settings, driver = Settings(home=tmp_path / "home"), tmp_path / "nvidia"
+    monkeypatch.setattr(module, "NVIDIA", driver)
     self_check(settings)
+    assert self_check(settings).skipped
     assert self_check(settings, force=True).skipped is None
-    monkeypatch.setattr(module, "describe_device", lambda _: "another device")
+
+    card = driver / "gpus" / "0000:01:00.0"
+    card.mkdir(parents=True)
+    (driver / "version").write_text("NVRM version: NVIDIA UNIX x86_64  570.86\nGCC version: 12\n")
+    (card / "information").write_text("Model: \t\t NVIDIA H200\nIRQ:   \t\t 41\n")
     assert self_check(settings).skipped is None
+    (card / "information").write_text("Model: \t\t NVIDIA H200\nIRQ:   \t\t 42\n")
+    assert self_check(settings).skipped
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert self_check(settings).skipped is None
+    assert module.describe_gpus() == [
+        "NVRM version: NVIDIA UNIX x86_64 570.86",
+        "Model: NVIDIA H200",
+        "visible: ",
+    ]
+
+
+@pytest.mark.usefixtures("only_the_line")
+def test_a_worker_that_passed_before_does_not_load_pytorch(tmp_path: Path) -> None:
+    self_check(Settings(home=tmp_path))
+    code = (
+        "import sys; from pathlib import Path; from components.settings import Settings; "
+        "from components.jobs.self_check import self_check; "
+        f"assert self_check(Settings(home=Path({str(tmp_path)!r}))).skipped; "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_value_that_is_not_a_number_does_not_pass() -> None:
