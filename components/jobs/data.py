@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from components.datasets.drift import DriftConfig, drift_between
 from components.datasets.prepared import ImageCard, PreparedDataset, load
-from components.errors import DataError, DataUnavailableError
+from components.errors import DataError, DataUnavailableError, VersioningError
 from components.jobs.context import JobContext, registered_model
 from components.models.spec import ModelKind
 from components.params import check, load_params
@@ -27,6 +27,7 @@ from components.tracking.base import (
 )
 from components.versioning.command import OnLine
 from components.versioning.dvc import DvcWorkspace
+from components.versioning.remote import Remote
 from components.versioning.versions import DatasetVersion
 
 Reached = tuple[DatasetVersion, list[str]]  # with warnings
@@ -72,8 +73,9 @@ def refresh(
 ) -> DataOutcomes:
     """Reproduce the stages of datasets and publish their cards.
 
-    When no source of one answers, the version that is here already is used, and failing that the
-    dataset's bundled stand-in; both with a warning.
+    When no source of one answers, the newest version that is here or at the remote is used, and
+    failing that the dataset's bundled stand-in; both with a warning. A dataset that only another
+    machine knows comes from the remote, where the settings name one.
 
     Args:
         settings: Decide where the workspace is.
@@ -111,6 +113,9 @@ def _published(
 def _reach_all(
     workspace: DvcWorkspace, names: Sequence[str], on_line: OnLine
 ) -> dict[str, Reached]:
+    if workspace.settings.remote:
+        for name in set(names) - set(workspace.datasets()):
+            Remote(workspace).pull(name, on_line)
     if len(names) > 1:
         try:
             versions = workspace.reproduce_all(names, on_line)
@@ -124,13 +129,25 @@ def _reach(workspace: DvcWorkspace, name: str, on_line: OnLine) -> Reached:
     try:
         return workspace.reproduce(name, on_line), []
     except DataUnavailableError as error:
+        warnings = [str(error), *_pulled(workspace, name, on_line)]
         if present := workspace.current(name):
-            version = present.version[:8]
-            return present, [f"The source is away; using version {version} from before. {error}"]
+            version = f"using version {present.version[:8]} from before"
+            return present, [f"The source is away; {version}. {warnings[0]}", *warnings[1:]]
         fallback = workspace.datasets().spec(name).fallback
         if fallback is None:
             raise
-        return workspace.reproduce(fallback, on_line), [str(error)]
+        return workspace.reproduce(fallback, on_line), warnings
+
+
+def _pulled(workspace: DvcWorkspace, name: str, on_line: OnLine) -> list[str]:
+    """Bring what another machine has pushed since, if there is a remote; warnings otherwise."""
+    if not workspace.settings.remote:
+        return []
+    try:
+        Remote(workspace).pull(name, on_line)
+    except (DataUnavailableError, VersioningError) as error:
+        return [str(error)]
+    return []
 
 
 def _drift_warnings(context: JobContext, dataset: DatasetVersion) -> list[str]:

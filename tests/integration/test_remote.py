@@ -15,7 +15,7 @@ from components.errors import (
     VersioningError,
 )
 from components.jobs.context import JobContext
-from components.jobs.data import refresh
+from components.jobs.data import DataOutcome, refresh
 from components.jobs.own_data import add_dataset
 from components.settings import PROJECT_ROOT, Settings
 from components.tracking.memory import MemoryRegistry, MemoryTracker
@@ -85,13 +85,28 @@ def test_a_source_that_is_only_on_the_first_machine_is_no_obstacle(
     one, two = machine(tmp_path / "one", **place), machine(tmp_path / "two", **place)
     mine = add_mine(one, tmp_path)
     Remote(one).push("mine", quiet)
-    (tmp_path / "mine.zip").unlink()
-    Remote(two).pull("mine", quiet)
     tracker = MemoryTracker()
     context = JobContext(two.settings, tracker, MemoryRegistry(tracker))
-    outcome = refresh(two.settings, ["mine"], quiet, lambda: context).found["mine"]
+
+    def refreshed() -> DataOutcome:
+        return refresh(two.settings, ["mine"], quiet, lambda: context).found["mine"]
+
+    archive = tmp_path / "mine.zip"
+    archive.rename(tmp_path / "only-there.zip")
+    outcome = refreshed()  # nobody has said `data pull`, and this machine did not know it
     assert outcome.dataset.version == mine.version
     assert "The source is away" in outcome.warnings[0]
+
+    write_zip(SpritesConfig(species=3, per_species=21), archive)
+    newer = one.reproduce("mine", quiet, again=True)
+    assert newer.version != mine.version
+    Remote(one).push("mine", quiet)
+    archive.unlink()
+    assert refreshed().dataset.version == newer.version
+    shutil.rmtree(tmp_path / "shared")
+    outcome = refreshed()
+    assert outcome.dataset.version == newer.version
+    assert len(outcome.warnings) == 2
 
 
 def test_versions_of_two_machines_stay_reachable_side_by_side(

@@ -26,6 +26,7 @@ SWEEP = {
     "workers": 2,
     "gate": False,
 }
+QUOTA, EPOCHS = "400m", 40
 # Trials whose checkpoints a process of the container holds.
 AT_WORK = "ls -l /proc/[0-9]*/fd 2>/dev/null | grep -o '/state/studies/[^ ]*/lock' || true"
 
@@ -72,7 +73,10 @@ def _logs(container: str) -> str:
 
 
 def test_a_machine_outside_joins_with_two_addresses_and_its_accounts(stack: ComposeStack) -> None:
-    """Not of the stack's networks, without its volume: it reaches what is published."""
+    """Not of the stack's networks, without its volume: it reaches what is published.
+
+    Its state directory is small, and full in the middle of the first night.
+    """
     servers = [f"http://127.0.0.1:{stack.port(name)}" for name in ("PREFECT_PORT", "MLFLOW_PORT")]
     accounts = {
         "PREFECT_API_AUTH_STRING": stack.secrets["PREFECT_AUTH_STRING"],
@@ -84,15 +88,29 @@ def test_a_machine_outside_joins_with_two_addresses_and_its_accounts(stack: Comp
     stack.call("stop", "worker-cpu")
     guest = _docker(
         *("run", "--detach", "--rm", "--network", "host", "--init", *variables),
+        *("--mount", f"type=tmpfs,destination=/state,tmpfs-size={QUOTA},tmpfs-mode=1777"),
         *("nightforge/worker", *join, "--name", "guest"),
     )
     try:
-        run = stack.trigger("nightly", night(epochs=2, seed=100))
+        run = stack.trigger("nightly", night(EPOCHS, seed=100))
+        stack.running(run)
+        _inside(guest, "dd if=/dev/zero of=/state/all-there-is bs=1M")
+        assert stack.ended(run) == "FAILED", _logs(guest)
+        stack.say("night without space on the disk")
+        message = stack.prefect("GET", f"/flow_runs/{run}")["state"]["message"]
+        assert "No space left on device" in message
+        [failed] = stack.runs("tags.`nightforge.seed` = '100'")
+        assert failed["info"]["status"] == "FAILED"
+
+        _inside(guest, "rm /state/all-there-is")
+        run = stack.trigger("nightly", night(EPOCHS, seed=100))
         assert stack.ended(run) == "COMPLETED", _logs(guest)
     finally:
         _docker("kill", guest)
     stack.call("start", "worker-cpu")
-    assert len(stack.runs("tags.`nightforge.seed` = '100'")) == 1
+    [resumed] = stack.runs("tags.`nightforge.seed` = '100'")
+    assert resumed["info"]["run_id"] == failed["info"]["run_id"]
+    assert stack.epochs(resumed) == list(range(1, EPOCHS + 1))
     stack.say("night on a machine that joined")
 
 
