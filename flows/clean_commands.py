@@ -16,13 +16,14 @@ from rich.table import Table
 
 from components.errors import ServiceError
 from components.settings import Settings
-from flows.connection import answering, job_context
+from flows.connection import answering, in_stack, job_context
 
 if TYPE_CHECKING:
     from components.jobs.clean import Cleaning, Line
 
 console = Console()
 DATABASES = "databases"
+RECORDS_VARIABLE = "MLFLOW_BACKEND_STORE_URI"  # as MLflow's own server is given it
 
 
 def clean(
@@ -45,17 +46,12 @@ def clean(
             lines.append(line)
             waiting.update(f"{line.kind}: done")
     _print(lines, older_than, dry_run=dry_run)
+    if dry_run and not in_stack(settings):
+        console.print("The databases are compacted as well.")
 
 
 def _cleaning(settings: Settings, limit: datetime) -> Cleaning:
-    context = job_context(settings)
-    if not settings.mlflow_store.exists():
-        raise ServiceError(
-            "MLflow's records",
-            got=f"no database at {settings.mlflow_store}",
-            wanted="that of the embedded server",
-            remedy="Run this where the embedded servers keep their state.",
-        )
+    context, records = job_context(settings), _records(settings)
     from components.jobs.clean import Cleaning
     from components.jobs.removal import Services
     from components.tracking.mlflow_storage import MlflowStorage
@@ -65,17 +61,34 @@ def _cleaning(settings: Settings, limit: datetime) -> Cleaning:
 
     services = Services(
         context,
-        MlflowStorage(str(context.settings.mlflow_uri), f"sqlite:///{settings.mlflow_store}"),
+        MlflowStorage(str(context.settings.mlflow_uri), records),
         PrefectHistory(restarted_since(settings, reconcile_config(settings))),
         partial(one_promotion_at_a_time, settings),
     )
     return Cleaning(services, limit)
 
 
+def _records(settings: Settings) -> str:
+    """The database behind MLflow's server, which alone can forget a run for good."""
+    if not in_stack(settings):
+        if settings.mlflow_store.exists():
+            return f"sqlite:///{settings.mlflow_store}"
+        got, wanted = f"no database at {settings.mlflow_store}", "that of the embedded server"
+        remedy = "Run this where the embedded servers keep their state."
+    elif address := os.environ.get(RECORDS_VARIABLE):
+        return address
+    else:
+        got, wanted = f"no {RECORDS_VARIABLE}", "the address of the database of the stack's MLflow"
+        remedy = "On the stack's machine: docker compose run --rm clean --older-than 30d"
+    raise ServiceError("MLflow's records", got=got, wanted=wanted, remedy=remedy)
+
+
 def _cleaned(cleaning: Cleaning, settings: Settings) -> Iterator[Line]:
     from components.jobs.clean import Line, compact
 
     yield from cleaning.clean()
+    if in_stack(settings):
+        return  # PostgreSQL uses the room again by itself
     databases = [path for path in _databases(settings) if path.exists()]
     yield Line(DATABASES, 0, {"compacted": len(databases)}, sum(map(compact, databases)))
 
@@ -97,5 +110,4 @@ def _print(lines: Iterable[Line], limit: str, *, dry_run: bool) -> None:
         table.add_row(line.kind, f"{line.removed:,}", reasons, freed)
     console.print(table)
     words = "would be freed" if dry_run else "freed"
-    more = "; the databases are compacted as well" if dry_run else ""
-    console.print(f"{decimal(total)} {words}{more}", highlight=False)
+    console.print(f"{decimal(total)} {words}", highlight=False)

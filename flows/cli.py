@@ -132,7 +132,7 @@ def status() -> None:
         table.add_column(column)
     services = stack_status(settings) if in_stack(settings) else Embedded(settings).status()
     for service in services:
-        state = "[green]running[/]" if service.running else "[red]stopped[/]"
+        state = "[green]running[/]" if service.running else f"[red]{service.trouble}[/]"
         table.add_row(service.name, state, service.detail)
     console.print(table)
     if not all(service.running for service in services):

@@ -45,11 +45,12 @@ POLL_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """One line of `nightforge status`."""
+    """One line of `nightforge status`; `trouble` is what to call it if it does not run."""
 
     name: str
     running: bool
     detail: str
+    trouble: str = "stopped"
 
 
 class Embedded:

@@ -69,6 +69,7 @@ def living(folder: Path, flow_run: str) -> Iterator[None]:
         signal.signal(signal.SIGUSR1, _leave)
     temporary = path.with_suffix(f".{own.pid}.tmp")
     temporary.write_text(own.model_dump_json(), encoding="utf-8")
+    forget(folder, flow_run)
     os.replace(temporary, path)
     try:
         yield
@@ -97,6 +98,21 @@ def gone_for(folder: Path, flow_run: str) -> float:
     if not seen.exists():
         seen.touch()
     return time.time() - seen.stat().st_mtime
+
+
+def is_over(folder: Path, flow_run: str, life: Life) -> bool | None:
+    """Whether its process is gone, as seen from here or noted on its own machine; None: unknown."""
+    if life.over is None and (folder / f"{flow_run}.gone").exists():
+        return True
+    return life.over
+
+
+def note_gone(folder: Path) -> None:
+    """Say which processes of this machine are gone, for those who cannot see it from theirs."""
+    for path in folder.glob("*.json"):
+        life = life_of(folder, path.stem)
+        if life and life.over:
+            gone_for(folder, path.stem)
 
 
 def _end(earlier: Life | None, own: Life) -> None:

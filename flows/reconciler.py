@@ -35,7 +35,7 @@ from components.params import check, load_params
 from components.settings import Settings
 from components.tracking.base import RunStatus, Tag, TrackedRun, Tracker
 from flows.limits import one_promotion_at_a_time
-from flows.lives import forget, gone_for, life_of
+from flows.lives import forget, gone_for, is_over, life_of
 from flows.notifications import notify_ended
 from flows.probes import TAG
 from flows.reports import RunReport
@@ -159,8 +159,9 @@ class Reconciler:
             up = up_since(self._settings)
             return STOPPED if up and up >= started else LOST
         life = life_of(self._settings.lives, str(run.id))
-        if life is not None and life.over is not None:
-            if life.over:
+        over = life and is_over(self._settings.lives, str(run.id), life)
+        if life is not None and over is not None:
+            if over:
                 late = gone_for(self._settings.lives, str(run.id)) < WORKER_SECONDS
                 return None if late else f"its process {life.pid} is gone"
             if run.state.type is StateType.CANCELLING and life.process:

@@ -25,6 +25,7 @@ PREFECT_LOGIN = "PREFECT_API_AUTH_STRING"
 MLFLOW_NAME, MLFLOW_PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 PREFECT, MLFLOW = "prefect", "mlflow"
 REFUSED = (401, 403)
+_REFUSED = {str(status): f"refuses these credentials ({status})" for status in REFUSED}
 PATIENCE_SECONDS = 60.0
 POLL_SECONDS = 0.5
 
@@ -90,10 +91,12 @@ class Stack:
                 time.sleep(POLL_SECONDS)
         return self.addresses
 
-    def usable(self) -> dict[str, bool]:
-        """Whether each server lets this machine in now, and whether any worker is online."""
-        servers = {name: self._trouble(name) is None for name in (PREFECT, MLFLOW)}
-        return servers | {"workers": servers[PREFECT] and self._workers() > 0}
+    def troubles(self) -> dict[str, str | None]:
+        """Why a server cannot be used from here, and why nobody works; None where all is well."""
+        found = {name: self._trouble(name) for name in (PREFECT, MLFLOW)}
+        workers = "unknown" if found[PREFECT] else None if self._workers() else "none online"
+        words = {name: _REFUSED.get(said, said) for name, said in found.items() if said}
+        return found | words | {"workers": workers}
 
     def environment(self) -> dict[str, str]:
         """The environment of whatever talks to the servers: this one, pointed at them."""

@@ -15,6 +15,7 @@ from components.errors import ServiceError
 from components.settings import Settings
 from flows.connection import answering, connect, in_stack, join
 from flows.embedded import Embedded, ServiceStatus
+from flows.lives import note_gone
 from flows.probes import POOL
 from flows.stack import Stack
 
@@ -37,7 +38,10 @@ def stack_status(settings: Settings) -> list[ServiceStatus]:
         "mlflow": stack.addresses.mlflow_pages,
         "workers": f"work pool {POOL}",
     }
-    return [ServiceStatus(name, good, where[name]) for name, good in stack.usable().items()]
+    return [
+        ServiceStatus(name, trouble is None, where[name], trouble or "")
+        for name, trouble in stack.troubles().items()
+    ]
 
 
 def worker(
@@ -82,6 +86,7 @@ def worker(
             remedy="Name a stack's Prefect server with --join, or start `nightforge up`.",
         )
     settings.ensure_home()
+    note_gone(settings.lives)  # a killed container starts again under its name
     connect(settings, addresses)
     command = [sys.executable, "-m", "prefect", "worker", "start", "--type=process"]
     command += [f"--pool={POOL}", f"--name={name or socket.gethostname()}"]

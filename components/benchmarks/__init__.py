@@ -21,6 +21,7 @@ BENCHMARKS: Catalog[Callable[[Say], BaseModel]] = Catalog(
         "sweep-rivals": "components.benchmarks.sweep_rivals:sweep_rivals",
         "gate": "components.benchmarks.gate:gate",
         "gate-pairs": "components.benchmarks.gate_pairs:gate_pairs",
+        "capacity": "components.benchmarks.capacity:capacity",
         "overhead": "components.benchmarks.overhead:overhead",
         "serve": "components.benchmarks.serve:serve",
         "text-cpu": "components.benchmarks.text:text_cpu",

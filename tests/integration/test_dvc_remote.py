@@ -1,4 +1,4 @@
-"""What DVC's own command line does with an S3 remote, which data push and pull build on."""
+"""Two things that DVC's own command line does with an S3 remote, and data pull builds on."""
 
 from __future__ import annotations
 
@@ -127,16 +127,8 @@ def remote_key(path: Path) -> str:
     return f"dvc/files/md5/{digest[:2]}/{digest[2:]}"
 
 
-def test_a_folder_goes_there_and_back(large: Workspace, logged_in: S3Server) -> None:
-    assert f"{SMALL_FILES + 2} files pushed" in large.ok("push")
-    assert "Everything is up to date" in large.ok("push")
-    other = large.clone("two", logged_in.endpoint)
-    other.ok("pull")
-    assert same(large, other)
-
-
-@pytest.mark.parametrize("limit", [200_000, 60 << 20])
-def test_a_connection_that_breaks_once(large: Workspace, logged_in: S3Server, limit: int) -> None:
+def test_a_connection_that_breaks_once(large: Workspace, logged_in: S3Server) -> None:
+    limit = 60 << 20
     with CuttingProxy(logged_in.port, up=limit) as proxy:
         large.point_at(proxy.endpoint)
         large.ok("push")
@@ -149,35 +141,6 @@ def test_a_connection_that_breaks_once(large: Workspace, logged_in: S3Server, li
         other.ok("pull")
     assert proxy.acted.is_set()
     assert same(large, other)
-
-
-def test_a_second_push_or_pull_completes_what_a_leaving_server_broke_off(
-    small: Workspace, logged_in: S3Server
-) -> None:
-    with CuttingProxy(logged_in.port, up=100_000, action="leave") as proxy:
-        small.point_at(proxy.endpoint)
-        failed = small.dvc("push")
-    assert failed.returncode == 1
-    assert "files failed to upload" in failed.stderr
-    small.point_at(logged_in.endpoint)
-    assert "files pushed" in small.ok("push")
-    with CuttingProxy(logged_in.port, down=100_000, action="leave") as proxy:
-        other = small.clone("two", proxy.endpoint)
-        failed = other.dvc("pull")
-    assert failed.returncode == 1
-    assert "files failed to download" in failed.stderr
-    assert not other.data.exists()
-    other.point_at(logged_in.endpoint)
-    other.ok("pull")
-    assert same(small, other)
-
-
-@pytest.mark.parametrize("variable", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
-def test_what_wrong_credentials_look_like(small: Workspace, variable: str) -> None:
-    failed = small.dvc("push", **{variable: "not-the-right-one"})
-    assert failed.returncode == 255
-    assert failed.stderr.startswith("ERROR: unexpected error - Forbidden: An error occurred (403)")
-    assert small.environ["AWS_SECRET_ACCESS_KEY"] not in failed.stdout + failed.stderr
 
 
 @pytest.fixture
@@ -197,20 +160,3 @@ def test_a_changed_object_is_refused_only_because_verify_is_set(
     other.ok("remote", "modify", "--local", "store", "verify", "false")
     other.ok("pull")
     assert not same(small, other)
-
-
-def test_a_lost_object_comes_back_once_the_listing_of_its_folder_is_deleted(
-    small: Workspace, below: ObjectStore, logged_in: S3Server
-) -> None:
-    small.ok("push")
-    lost = remote_key(small.data / "small-3")
-    below.delete(lost)
-    assert "Everything is up to date" in small.ok("push")  # DVC trusts the folder's listing
-    assert not below.exists(lost)
-    (listing,) = [found.key for found in below.list() if found.key.endswith(".dir")]
-    below.delete(listing)
-    small.ok("push")
-    assert below.exists(lost)
-    other = small.clone("two", logged_in.endpoint)
-    other.ok("pull")
-    assert same(small, other)

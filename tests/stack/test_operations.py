@@ -131,6 +131,25 @@ def test_down_and_up_again_loses_nothing(stack: ComposeStack) -> None:
     assert steps["train"]["skipped"]
 
 
+def test_what_nothing_needs_is_removed_for_good(stack: ComposeStack) -> None:
+    clean = ("run", "--rm", "-T", "clean", "--older-than", "0d")
+    before, files = len(stack.runs()), _stored(stack)
+    assert "would be freed" in stack.call(*clean, "--dry-run").stdout
+    assert (len(stack.runs()), _stored(stack)) == (before, files)
+    printed = stack.call(*clean).stdout
+    assert "freed" in printed
+    assert len(stack.runs()) < before, printed
+    assert _stored(stack) < files
+    stack.say("cleaned")
+    refused = stack.call("exec", "-T", "worker-cpu", "nightforge", *clean[3:], check=False)
+    assert refused.returncode == 1
+    assert "docker compose run --rm clean" in refused.stderr
+
+
+def _stored(stack: ComposeStack) -> int:
+    return len(stack.inside("objectstore", "find", "/data/nightforge/mlflow", "-type", "f").split())
+
+
 def _script(stack: ComposeStack, name: str, file: Path) -> subprocess.CompletedProcess[str]:
     """`make backup` or `make restore` on a stack."""
     environment = stack.environment | {

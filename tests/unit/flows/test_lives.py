@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.lives import Life, life_of, living
+import pytest
+
+from flows.lives import Life, is_over, life_of, living, note_gone
 
 SAY = """
 import sys
@@ -55,6 +58,28 @@ def test_a_killed_process_is_gone_and_so_is_one_whose_number_another_has(tmp_pat
             pass
         assert life.over is True  # though it was not waited for
     assert life.over is True
+
+
+def test_what_its_own_machine_has_noted_is_believed_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with another_process(tmp_path) as process:
+        note_gone(tmp_path)
+        process.kill()
+    life = life_of(tmp_path, "run")
+    assert life is not None
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(socket, "gethostname", lambda: "elsewhere")
+        note_gone(tmp_path)
+        assert is_over(tmp_path, "run", life) is None
+    note_gone(tmp_path)  # as its worker does when it starts again
+    monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
+    assert is_over(tmp_path, "run", life) is True
+    with living(tmp_path, "run"):  # the next attempt
+        again = life_of(tmp_path, "run")
+        assert again is not None
+        monkeypatch.setattr(socket, "gethostname", lambda: "a third one")
+        assert is_over(tmp_path, "run", again) is None
 
 
 def test_nobody_knows_of_processes_on_other_machines() -> None:

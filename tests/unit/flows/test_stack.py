@@ -62,7 +62,7 @@ def test_servers_that_accept_the_credentials_are_joined(
         assert (found.prefect_api, found.prefect_ui) == (uri, prefect)
         assert (found.mlflow, found.mlflow_pages) == (mlflow, ui)
         assert found.mlflow_ui.startswith(ui)
-        assert Stack(settings).usable() == dict.fromkeys(("prefect", "mlflow", "workers"), True)
+        assert Stack(settings).troubles() == dict.fromkeys(("prefect", "mlflow", "workers"))
 
 
 @pytest.mark.parametrize("variable", ["PREFECT_API_AUTH_STRING", "MLFLOW_TRACKING_PASSWORD"])
@@ -70,12 +70,11 @@ def test_refused_credentials_are_named_and_not_shown(
     credentials: pytest.MonkeyPatch, tmp_path: Path, variable: str
 ) -> None:
     credentials.setenv(variable, "a:wrong one")
-    with (
-        server() as prefect,
-        server() as mlflow,
-        pytest.raises(ServiceError, match=variable) as caught,
-    ):
-        Stack(Settings(home=tmp_path, prefect_uri=prefect, mlflow_uri=mlflow)).join()
+    with server(answer=[]) as prefect, server() as mlflow:
+        stack = Stack(Settings(home=tmp_path, prefect_uri=prefect, mlflow_uri=mlflow))
+        with pytest.raises(ServiceError, match=variable) as caught:
+            stack.join()
+        assert "refuses these credentials (401)" in stack.troubles().values()
     assert "status 401" in str(caught.value)
     assert "wrong one" not in str(caught.value)
 
@@ -89,7 +88,9 @@ def test_a_server_that_does_not_answer_is_named(
     settings = Settings(home=tmp_path, prefect_uri=gone, mlflow_uri=mlflow)
     with pytest.raises(ServiceError, match=f"prefect server {gone}"):
         Stack(settings).join()
-    assert not any(Stack(settings).usable().values())
+    troubles = Stack(settings).troubles()
+    assert "refused" in str(troubles["prefect"])
+    assert troubles["workers"] == "unknown"
 
 
 @pytest.mark.parametrize("named", ["prefect_uri", "mlflow_uri"])
