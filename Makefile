@@ -68,7 +68,7 @@ test-chaos: setup ## nights and a sweep under twenty kills each
 	@$(BIN)/python -m pytest tests/chaos --kills $(KILLS)
 
 test-stack: setup ## docker-compose.yml on a Docker engine, from images to faults and backups
-	@tests/stack/run.sh $(BIN)/python -m pytest tests/stack
+	@tests/stack/run.sh $(BIN)/python -m pytest tests/stack -s
 
 pictures: setup ## the browser test alone; takes two of the README's pictures anew
 	@$(BIN)/python -m pytest tests/browser --pictures

@@ -88,10 +88,11 @@ def test_a_machine_outside_joins_with_two_addresses_and_its_accounts(stack: Comp
     stack.call("stop", "worker-cpu")
     guest = _docker(
         *("run", "--detach", "--rm", "--network", "host", "--init", *variables),
-        *("--mount", f"type=tmpfs,destination=/state,tmpfs-size={QUOTA},tmpfs-mode=1777"),
+        *("--tmpfs", f"/state:size={QUOTA},uid=10001"),
         *("nightforge/worker", *join, "--name", "guest"),
     )
     try:
+        until(lambda: "started" in _logs(guest))
         run = stack.trigger("nightly", night(EPOCHS, seed=100))
         stack.running(run)
         _inside(guest, "dd if=/dev/zero of=/state/all-there-is bs=1M")
