@@ -31,6 +31,7 @@ from components.jobs import recovery as recovery_job
 from components.jobs import rollback as rollback_job
 from components.jobs import suites as suites_job
 from components.jobs import train as train_job
+from components.jobs.beside import Beside
 from components.jobs.compare import ComparisonOutcome
 from components.jobs.context import FlowRunRef, JobContext
 from components.jobs.data import DataOutcome, DataOutcomes
@@ -99,8 +100,8 @@ class Stopped(BaseException):
 class _ProgressArtifact:
     """Shows epochs as a Prefect progress artifact, which the UI and the terminal follow."""
 
-    def __init__(self, model: str) -> None:
-        self._model = model
+    def __init__(self, model: str, beside: Beside) -> None:
+        self._model, self._beside = model, beside
         self._artifact: UUID | None = None
 
     def on_epoch(self, metrics: Epoch, epochs: int) -> None:
@@ -111,6 +112,9 @@ class _ProgressArtifact:
             f"{self._model}: epoch {metrics.epoch}/{epochs}, {metrics.headline()}, "
             f"{metrics.seconds:.1f} s"
         )
+        self._beside.call(self._show, share, text)
+
+    def _show(self, share: float, text: str) -> None:
         if self._artifact is None:
             created = create_progress_artifact(share, key="training-progress", description=text)
             assert isinstance(created, UUID)
@@ -208,9 +212,10 @@ def _refreshed(names: Sequence[str]) -> DataOutcomes:
 @task(name="train", task_run_name="train {recipe.model}", **_RETRIED)
 def train(dataset: DatasetVersion, recipe: Recipe, force: bool) -> TrainOutcome:
     """Train, or find the finished run with the same fingerprint."""
-    progress = _ProgressArtifact(recipe.model)
     slot = partial(own_slot, settings())
-    return train_job.train(context(), dataset, recipe, progress, force=force, slot=slot)
+    with Beside() as beside:
+        progress = _ProgressArtifact(recipe.model, beside)
+        return train_job.train(context(), dataset, recipe, progress, force=force, slot=slot)
 
 
 @task(name="candidate", task_run_name="candidate", **_RETRIED)

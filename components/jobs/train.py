@@ -17,6 +17,7 @@ from components.errors import SupersededError
 from components.fencing import Fence
 from components.fingerprint import fingerprint
 from components.jobs.attempts import only_attempt
+from components.jobs.beside import Beside
 from components.jobs.context import JobContext, shape_tag
 from components.jobs.recipe import Recipe
 from components.models import MODELS
@@ -118,9 +119,11 @@ def train(
 
         with slot():
             run = _open_run(context, data, recipe, print_, found)
-            reporter = _TrackingReporter(context.tracker, run.run_id, progress, fence)
             with closed_if_it_fails(context.tracker, run):
-                with context.tracker.system_metrics(run.run_id):
+                with context.tracker.system_metrics(run.run_id), Beside() as beside:
+                    reporter = _TrackingReporter(
+                        context.tracker, run.run_id, progress, fence, beside
+                    )
                     learned = learn(recipe, Path(data.directory), folder, reporter)
                 fence.check()
                 _record(context.tracker, run.run_id, learned)
@@ -192,17 +195,24 @@ def dataset_input(data: DatasetVersion) -> DatasetInput:
 
 
 class _TrackingReporter:
-    """Sends each epoch once to the tracker, also when a resumed run tells of it again."""
+    """Sends each epoch once to the tracker, also when a resumed run tells of it again.
 
-    def __init__(self, tracker: Tracker, run_id: str, progress: Reporter, fence: Fence) -> None:
+    Servers are told while the next epoch trains; what a kill loses is told when the run resumes.
+    """
+
+    def __init__(
+        self, tracker: Tracker, run_id: str, progress: Reporter, fence: Fence, beside: Beside
+    ) -> None:
         self._tracker, self._run_id, self._progress = tracker, run_id, progress
-        self._fence = fence
+        self._fence, self._beside = fence, beside
         self._logged = tracker.last_step(run_id, "seconds")
 
     def on_epoch(self, metrics: Epoch, epochs: int) -> None:
         self._fence.check()
         if metrics.epoch > self._logged:
-            self._tracker.log_metrics(self._run_id, metrics.metrics(), metrics.epoch)
+            self._beside.call(
+                self._tracker.log_metrics, self._run_id, metrics.metrics(), metrics.epoch
+            )
             self._logged = metrics.epoch
         self._progress.on_epoch(metrics, epochs)
 
@@ -210,7 +220,8 @@ class _TrackingReporter:
         self._fence.check()
         from components.tracking import figures
 
-        self._tracker.log_image(self._run_id, SAMPLES, figures.grid(samples), epoch)
+        picture = figures.grid(samples)
+        self._beside.call(self._tracker.log_image, self._run_id, SAMPLES, picture, epoch)
         self._progress.on_samples(epoch, samples)
 
 

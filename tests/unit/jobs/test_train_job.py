@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,13 @@ import pytest
 import torch
 
 from components.datasets.prepared import CARD
-from components.errors import ConfigError, CorruptDataError, NonFiniteLossError, UnknownKeyError
+from components.errors import (
+    ConfigError,
+    CorruptDataError,
+    NonFiniteLossError,
+    TrackingError,
+    UnknownKeyError,
+)
 from components.jobs.context import FlowRunRef, JobContext, git_commit, registered_model
 from components.jobs.evaluate import evaluate
 from components.jobs.gate import gate, register
@@ -194,6 +201,40 @@ def test_a_run_left_running_by_a_dead_process_goes_on(context, data) -> None:
     assert resumed.params["training.epochs"] == "3"
     assert resumed.datasets == (data.version,)
     assert context.tracker.logged == [(left, 1), (left, 2), (left, 3)]
+
+
+def test_the_tracker_is_told_of_an_epoch_while_the_next_one_trains(
+    context, data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second, log = threading.Event(), RecordingTracker.log_metrics
+
+    def slow(self: RecordingTracker, run_id: str, metrics: Mapping[str, float], step: int) -> None:
+        assert step != 1 or second.wait(60)
+        log(self, run_id, metrics, step)
+
+    class Watching(SilentReporter):
+        def on_epoch(self, metrics: Epoch, epochs: int) -> None:
+            if metrics.epoch == 2:
+                second.set()
+
+    monkeypatch.setattr(RecordingTracker, "log_metrics", slow)
+    run(context, data, CONFIG, Watching())
+    assert [step for _, step in context.tracker.logged] == [1, 2, 3]
+
+
+def test_a_tracker_that_fails_beside_the_last_epoch_fails_the_run(
+    context, data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise TrackingError("tracking server", got="no answer", wanted="one", remedy="Start it.")
+
+    monkeypatch.setattr(RecordingTracker, "log_metrics", away)
+    with pytest.raises(TrackingError, match="no answer"):
+        run(context, data, SHORT)
+    monkeypatch.undo()
+    (failed,) = context.tracker._runs.values()
+    assert failed.status is RunStatus.FAILED
+    assert run(context, data, SHORT).run.run_id == failed.run_id
 
 
 def test_a_kill_between_checkpoint_and_metrics_loses_no_epoch(context, data, monkeypatch) -> None:
