@@ -31,7 +31,7 @@ POLL_SECONDS = 2.0  # Prefect notes when a run ends; asking often would slow it
 
 
 class OverheadBenchmark(BaseModel):
-    """What `nightforge bench overhead` found; medians over the rounds.
+    """What `nightforge bench overhead` found; medians over the rounds, but for `relative`.
 
     A script is timed from the start of its process to its end, a flow from the trigger to the end
     that Prefect notes. Both start from prepared data.
@@ -39,7 +39,8 @@ class OverheadBenchmark(BaseModel):
     Attributes:
         fixed_seconds: What a night takes longer than the script, however long it trains.
         relative: What it takes longer for each second that the script trains: ratio of the two
-            slopes between the short and the long training, less 1.
+            slopes between the short and the long training, of all rounds together, less 1. One
+            round alone says little where other machines share the processor.
         unchanged_seconds: Of a night in which nothing changed, from its start to its end.
         trigger_seconds: From a trigger to the start of the flow, which is in `fixed_seconds`.
         fixed: Of each round.
@@ -136,7 +137,7 @@ def result(
         what=f"{MODEL} on {dataset}, {sizes[0]} and {sizes[1]} epochs, prepared data to a decided "
         "version; a script that trains and tests, against a night",
         fixed_seconds=statistics.median(fixed),
-        relative=statistics.median(relatives),
+        relative=pooled(rounds),
         unchanged_seconds=statistics.median(night.ran for night in unchanged),
         trigger_seconds=statistics.median(p.night.waited for pairs in rounds for p in pairs),
         n=len(rounds),
@@ -155,6 +156,12 @@ def result(
         hardware=hardware(),
         versions=versions() | packages,
     )
+
+
+def pooled(rounds: Sequence[tuple[Pair, Pair]]) -> float:
+    """The ratio of the summed slopes, less 1."""
+    nights = sum(long.night.seconds - short.night.seconds for short, long in rounds)
+    return nights / sum(long.script - short.script for short, long in rounds) - 1
 
 
 def _slope(short: Pair, long: Pair) -> float:
@@ -179,9 +186,13 @@ class _Nights:
         self._deployment = stack.api(f"/deployments/name/{FLOW}/{FLOW}")
 
     def pair(self, dataset: str, epochs: int, seed: int, say: Callable[[str], None]) -> Pair:
-        """One training, as a script and as a flow."""
-        script = self._script(dataset, epochs, seed)
-        found = Pair(epochs, script, self.night(dataset, epochs, seed))
+        """One training, as a script and as a flow; every other time the flow comes first."""
+        if seed % 2:
+            night = self.night(dataset, epochs, seed)
+            found = Pair(epochs, self._script(dataset, epochs, seed), night)
+        else:
+            script = self._script(dataset, epochs, seed)
+            found = Pair(epochs, script, self.night(dataset, epochs, seed))
         say(
             f"seed {seed}, {epochs} epochs: script {found.script:.1f} s, "
             f"night {found.night.seconds:.1f} s"
