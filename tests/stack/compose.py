@@ -81,6 +81,10 @@ class ComposeStack:
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
+    def gone(self) -> None:
+        """Remove its containers and volumes, if there are any."""
+        self.call("--profile", "*", "down", "--volumes", "--timeout", "5", check=False)
+
     def inside(self, service: str, *command: str) -> str:
         """What a command in a service's container prints."""
         return self.call("exec", "-T", service, *command).stdout
@@ -195,6 +199,7 @@ def status_of(method: str, url: str, login: str = "", trusted: ssl.SSLContext | 
 @contextmanager
 def up(stack: ComposeStack) -> Iterator[ComposeStack]:
     """The stack, from nothing until all of it is healthy; gone with its volumes afterwards."""
+    stack.gone()  # what a run that was killed has left has other passwords
     try:
         stack.call("up", "--detach", "--wait", "--wait-timeout", "600")
         stack.say("all healthy")
@@ -204,4 +209,4 @@ def up(stack: ComposeStack) -> Iterator[ComposeStack]:
         stack.env.with_name(f"{stack.name}.log").write_text(logs.stdout + logs.stderr, "utf-8")
         raise
     finally:
-        stack.call("--profile", "*", "down", "--volumes", "--timeout", "5", check=False)
+        stack.gone()
