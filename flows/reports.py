@@ -6,8 +6,9 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
@@ -228,15 +229,48 @@ def reporting(flow: str, settings: Settings) -> Iterator[Reporting]:
             os._exit(0)
         raise
     finally:
-        write_report(settings.reports, report)
-        _notify(settings, report)
+        last: list[Callable[[], object]] = [
+            partial(write_report, settings.reports, report),
+            partial(_notify, settings, report),
+        ]
         if report.state != "Cancelled":
-            table.show()
-            create_markdown_artifact(
-                markdown(report),
-                key=f"{flow.replace('_', '-')}-report",
-                description="What this run did and why",
-            )
+            last += [table.show, partial(_publish, report)]
+        conclude(report, last, get_run_logger().error)
+
+
+def conclude(
+    report: RunReport, last: Iterable[Callable[[], object]], say: Callable[[str], None]
+) -> None:
+    """Do what comes at a run's end, each whatever became of the others.
+
+    On a full disk the report cannot be written either: what the run itself ended with must not be
+    lost behind that.
+
+    Args:
+        report: Of the run; its state is known.
+        last: What is to be done.
+        say: Told of what could not be done.
+
+    Raises:
+        Exception: The first thing that could not be done, if the run itself had no error.
+    """
+    troubles: list[Exception] = []
+    for each in last:
+        try:
+            each()
+        except Exception as error:
+            line = f"at the end of the run: {type(error).__name__}: {_one_line(error)}"
+            report.warnings.append(line)
+            say(line)
+            troubles.append(error)
+    if troubles and report.error is None:
+        raise troubles[0]
+
+
+def _publish(report: RunReport) -> None:
+    """Show the report in Prefect."""
+    key = f"{report.flow.replace('_', '-')}-report"
+    create_markdown_artifact(markdown(report), key=key, description="What this run did and why")
 
 
 @contextmanager

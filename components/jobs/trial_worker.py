@@ -1,7 +1,8 @@
 """A worker process of a sweep, told on standard input where its coordinator is.
 
-It imports torch and opens the data once, then trains segment after segment. It says READY on
-standard output once it can, and ends with 0 at the end of the study.
+It imports torch before it is told, and opens the data once, then trains segment after segment. It
+says READY on standard output once it can, and ends with 0 at the end of the study, or when who
+would have told it is gone.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import torch
 
 from components.errors import CheckpointError, DataError, NightforgeError
+from components.jobs.learners import Trainee
 from components.jobs.trial_processes import READY
 from components.jobs.trials import TrialEnded, TrialSetup, TrialTrainer
 from components.tuning.coordinator import Address, Worker
@@ -20,12 +22,15 @@ from components.tuning.coordinator import Address, Worker
 
 def main() -> None:
     """Work until the study is over."""
-    told = json.loads(sys.stdin.readline())
+    if not (line := sys.stdin.readline()):
+        return
+    told = json.loads(line)
     torch.set_num_threads(told["threads"])
     if torch.cuda.is_available():
         torch.cuda.set_per_process_memory_fraction(told["share"])
     worker = Worker(Address(**told["address"]))
-    trainer = TrialTrainer(TrialSetup.model_validate(worker.setup))
+    setup = TrialSetup.model_validate(worker.setup)
+    trainer = TrialTrainer(setup, Trainee(setup.directory))
     os.write(1, f"{READY}\n".encode())
     while segment := worker.claim():
         try:

@@ -6,7 +6,7 @@ import fcntl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +17,9 @@ from components.training.reporting import Epoch, UInt8Images
 from components.tuning.coordinator import Worker
 from components.tuning.space import Distribution, SearchSpace
 from components.tuning.trial import Segment
+
+if TYPE_CHECKING:  # PyTorch takes its time, and not everybody who asks about trials trains
+    from components.jobs.learners import Trainee
 
 NETWORK = "network"
 
@@ -97,11 +100,8 @@ def trial_folder(folder: Path, trial: int) -> Path:
 class TrialTrainer:
     """Trains segments of one study in this process; the data are opened once."""
 
-    def __init__(self, setup: TrialSetup) -> None:
-        self._setup = setup
-        from components.jobs.learners import Trainee
-
-        self._trainee = Trainee(setup.directory)
+    def __init__(self, setup: TrialSetup, trainee: Trainee) -> None:
+        self._setup, self._trainee = setup, trainee
 
     def train(self, segment: Segment, worker: Worker) -> None:
         """Train a segment and tell of each epoch.

@@ -138,6 +138,19 @@ class ComposeStack:
 
         until(begun)
 
+    def trained(self, flow_run: str, seed: int, beyond: int) -> int:
+        """Wait until more epochs are recorded of a seed's training than `beyond`; how many."""
+
+        def more() -> int:
+            assert self.state(flow_run) not in ENDED - {"CRASHED"}
+            try:
+                epochs = [self.epochs(run) for run in self.runs(seed_is(seed))]
+            except (OSError, urllib.error.HTTPError):  # away
+                return 0
+            return max((one for each in epochs for one in each if one > beyond), default=0)
+
+        return until(more)
+
     def ended(self, flow_run: str, *, restarts: bool = False) -> str:
         """Wait for a flow run's last state; the reconciler may start a crashed one again."""
 
@@ -173,6 +186,11 @@ def night(epochs: int, seed: int = 0) -> dict[str, object]:
     """Parameters of a night on the bundled sample."""
     training = {"epochs": epochs, "seed": seed}
     return {"dataset": SAMPLE, "model": "lenet_modern", "training": training}
+
+
+def seed_is(seed: int) -> str:
+    """MLflow's filter for the training runs of a seed on the bundled sample."""
+    return f"tags.`nightforge.seed` = '{seed}' and tags.`nightforge.dataset` = '{SAMPLE}'"
 
 
 def request(

@@ -13,12 +13,12 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from tests.browser.conftest import find_chromium
-from tests.stack.compose import MODEL, SAMPLE, ComposeStack, night
+from tests.stack.compose import MODEL, SAMPLE, ComposeStack, night, seed_is
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1800)]
 
 AWAY_SECONDS = 20  # how long a server is taken away in the middle of a night
-LONG = 20  # epochs, so that a fault falls into the middle
+LONG = 80  # epochs, so that all faults fall into the middle
 
 
 def test_a_night_makes_a_champion_whose_files_are_in_the_bucket(stack: ComposeStack) -> None:
@@ -97,27 +97,35 @@ def _kill_flow_process(stack: ComposeStack) -> None:
     stack.inside("worker-cpu", "python", "-c", code)
 
 
-FAULTS: dict[str, Callable[[ComposeStack], None]] = {
-    "Postgres away for 20 s": _away("postgres"),
-    "object store away for 20 s": _away("objectstore"),
-    "MLflow and Prefect restarted": _restart_servers,
-    "worker container killed": _kill_worker_container,
-    "flow process killed": _kill_flow_process,
+# One night for each kind: what is away, and who is killed, one after the other.
+FAULTS: dict[str, dict[str, Callable[[ComposeStack], None]]] = {
+    "servers": {
+        "Postgres away for 20 s": _away("postgres"),
+        "object store away for 20 s": _away("objectstore"),
+        "MLflow and Prefect restarted": _restart_servers,
+    },
+    "processes": {
+        "flow process killed": _kill_flow_process,
+        "worker container killed": _kill_worker_container,
+    },
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_night_survives(stack: ComposeStack, fault: str) -> None:
-    seed = 1 + list(FAULTS).index(fault)
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_night_survives_faults_of(stack: ComposeStack, kind: str) -> None:
+    seed = 1 + list(FAULTS).index(kind)
     run = stack.trigger("nightly", night(LONG, seed))
-    stack.running(run)
-    FAULTS[fault](stack)
+    trained = 0
+    for name, fault in FAULTS[kind].items():
+        trained = stack.trained(run, seed, beyond=trained)
+        assert trained < LONG, f"{name} comes after the training"
+        fault(stack)
+        stack.say(f"{name}, after epoch {trained}")
     assert stack.ended(run, restarts=True) == "COMPLETED", stack.report(run)
     report = stack.report(run)
-    stack.say(f"night with {fault}")
+    stack.say(f"night with faults of {kind}")
     assert not [one["error"] for one in report["steps"] if one["error"]]
     # Each epoch once, none twice and none lost, whatever happened in between.
-    filter_ = f"tags.`nightforge.seed` = '{seed}' and tags.`nightforge.dataset` = '{SAMPLE}'"
-    [found] = stack.runs(filter_)
+    [found] = stack.runs(seed_is(seed))
     assert found["info"]["status"] == "FINISHED"
     assert stack.epochs(found) == list(range(1, LONG + 1))

@@ -46,12 +46,14 @@ def test_a_worker_that_joins_a_sweep_takes_trials_and_one_that_is_killed_loses_n
     containers = stack.call("--profile", "cluster", "ps", "--quiet", "dask-worker").stdout.split()
     [second] = set(containers) - {first}
     until(lambda: "Registered to" in _logs(second))
+    stack.say("a second worker registered")
     joined = time.monotonic()
     until(lambda: _inside(second, AT_WORK))
     seconds = time.monotonic() - joined
     stack.say(f"second worker joined and took a trial after {seconds:.1f} s")
 
     _docker("kill", second)
+    stack.say("and was killed")
     assert stack.ended(run) == "COMPLETED", stack.report(run)
     stack.say("sweep with a killed worker")
     trials = stack.runs("tags.`nightforge.study` = 'joined' and attributes.status = 'FINISHED'")
@@ -100,6 +102,7 @@ def test_a_machine_outside_joins_with_two_addresses_and_its_accounts(stack: Comp
         stack.say("night without space on the disk")
         message = stack.prefect("GET", f"/flow_runs/{run}")["state"]["message"]
         assert "No space left on device" in message
+        assert "checkpoint" in message
         [failed] = stack.runs("tags.`nightforge.seed` = '100'")
         assert failed["info"]["status"] == "FAILED"
 

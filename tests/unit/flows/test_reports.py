@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from flows.follow import print_summary, summary_rows
-from flows.reports import Reporting, RunReport, StepReport, markdown
+from flows.reports import Reporting, RunReport, StepReport, conclude, markdown, write_report
 
 
 @dataclass(frozen=True)
@@ -79,3 +81,22 @@ def test_every_table_has_its_title() -> None:
     text = markdown(RunReport(flow="evaluate", flow_run="1", tables=tables))
     for title, rows in tables.items():
         assert f"### {title}\n\n| {next(iter(rows[0]))} |" in text
+
+
+def test_a_report_that_cannot_be_written_does_not_hide_what_ended_the_run(tmp_path: Path) -> None:
+    (no_folder := tmp_path / "reports").write_text("")
+    said: list[str] = []
+    shown: list[RunReport] = []
+
+    def end(report: RunReport) -> None:
+        last = [partial(write_report, no_folder, report), partial(shown.append, report)]
+        conclude(report, last, said.append)
+
+    failed = RunReport(flow="nightly", flow_run="1", state="Failed", error="no space")
+    end(failed)
+    assert shown == [failed]
+    assert said == failed.warnings
+    assert "reports" in said[0]
+    with pytest.raises(FileExistsError):
+        end(RunReport(flow="nightly", flow_run="2", state="Completed"))
+    assert len(shown) == 2
