@@ -175,7 +175,7 @@ class ComposeStack:
     def epochs(self, run: Mapping[str, Any]) -> list[int]:
         """Those whose loss a run of MLflow has, in the order in which they came."""
         history = f"metrics/get-history?run_id={run['info']['run_id']}&metric_key=train_loss"
-        return [int(one["step"]) for one in self.mlflow("GET", history)["metrics"]]
+        return [int(one["step"]) for one in self.mlflow("GET", history).get("metrics", [])]
 
     def champion(self, model: str) -> str:
         found = self.mlflow("GET", f"registered-models/alias?name={model}&alias=champion")
