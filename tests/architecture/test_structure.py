@@ -34,6 +34,7 @@ def test_files_stay_short(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= MAX_LINES
 
 
+@pytest.mark.slow
 def test_training_runs_with_torch_numpy_and_pydantic_alone() -> None:
     code = (
         "import sys\n"
@@ -105,6 +106,7 @@ def test_the_lock_names_no_index() -> None:
     assert "--" not in text
 
 
+@pytest.mark.slow
 def test_a_command_line_needs_no_pytorch() -> None:
     # It takes five seconds to import, which every command and every night without training paid.
     heavy = ("torch", "matplotlib", "mlflow", "transformers")

@@ -37,6 +37,7 @@ def test_word_overlap_finds_less_than_half(pairs: Sequence[Text]) -> None:
     assert (((likeness > right).sum(1) == 0) & (right[:, 0] > 0)).mean() < 0.5
 
 
+@pytest.mark.slow
 def test_the_encoder_finds_four_of_five(pairs: Sequence[Text]) -> None:
     if importlib.util.find_spec(MINILM_PACKAGE) is None:
         if os.environ.get("CI"):

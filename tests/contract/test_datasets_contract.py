@@ -37,6 +37,7 @@ def test_its_section_of_params_yaml_is_valid_and_complete(name: str) -> None:
     assert type(config.prepare) is spec.prepare_config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HERE)
 def test_it_is_prepared_twice_with_the_same_bytes_and_splits_that_share_nothing(
     name: str, tmp_path: Path, clean_environment: pytest.MonkeyPatch

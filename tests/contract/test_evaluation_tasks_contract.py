@@ -53,6 +53,7 @@ def test_each_example_has_its_own_prediction_in_whatever_order(case: Case) -> No
         assert one.score == pytest.approx(other.score, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_batches_say_what_examples_by_themselves_say(case: Case) -> None:
     if case.name in ("text-generation", "feature-extraction"):
         return  # they depend on the other examples by their nature

@@ -25,6 +25,7 @@ def network(seed: int = 0) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.BatchNorm1d(16), nn.Linear(16, 3)).eval()
 
 
+@pytest.mark.slow
 def test_mlflow_keeps_no_pickle_and_nothing_outside_its_folder(over_mlflow: Services) -> None:
     before = set(over_mlflow.folder.rglob("*"))
     run = over_mlflow.run()
@@ -110,6 +111,7 @@ def test_a_server_that_does_not_answer_is_passing_trouble(
         mlflow.set_tracking_uri(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["a changed byte", "half of it", "gone"])
 def test_a_damaged_model_is_found_without_loading_it(over_mlflow: Services, damage: str) -> None:
     run = over_mlflow.run()

@@ -48,6 +48,7 @@ def test_scores_have_one_column_per_class(name: str, shape, batch: int) -> None:
     assert scores.isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_every_parameter_learns(name: str) -> None:
     model = build(name)
@@ -84,6 +85,7 @@ def test_memory_format_does_not_change_the_scores(name: str) -> None:
     assert torch.allclose(got, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_the_deployable_form_exports_with_a_free_batch_size(name: str) -> None:
     model = Deployable(build(name), mean=0.3, std=0.35).eval()

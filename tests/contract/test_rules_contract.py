@@ -148,6 +148,7 @@ def test_a_good_candidate_passes(name: str, compare) -> None:
     assert result.passed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(RULES))
 def test_a_bad_candidate_fails_with_another_reason(name: str, compare) -> None:
     result = RULES.get(name)(compare(FAILURES[name]))
@@ -173,6 +174,7 @@ def test_odd_reports_never_raise(name: str, odd: Case, compare) -> None:
     well_formed(name, RULES.get(name)(compare(odd)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [*GOOD.values(), *FAILURES.values()])
 @pytest.mark.parametrize("name", list(RULES))
 def test_a_rule_is_a_pure_function(name: str, case: Case, compare) -> None:

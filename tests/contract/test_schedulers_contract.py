@@ -151,6 +151,7 @@ def test_same_seed_same_trials(name: str, workers: int) -> None:
     assert first.trials[0].config != other.trials[0].config
 
 
+@pytest.mark.slow
 @every_scheduler
 def test_a_study_stopped_after_any_event_goes_on_as_if_it_had_not_been(name: str) -> None:
     wanted = study(scheduler=name, limits={"trials": 20})
@@ -188,6 +189,7 @@ def test_what_is_said_to_be_over_is_never_taken_up_again(name: str, workers: int
         assert known.best.number not in known.retired
 
 
+@pytest.mark.slow
 @every_scheduler
 def test_a_thousand_trials(name: str) -> None:
     tuner, _ = simulate(study(scheduler=name, limits={"trials": 1000}), 8)

@@ -25,6 +25,7 @@ MIXED = SearchSpace.model_validate(
 )
 
 
+@pytest.mark.slow
 @every_searcher
 @pytest.mark.parametrize("known", [0, 30])
 def test_proposals_lie_in_the_space_and_keep_their_types(name: str, known: int) -> None:
@@ -40,6 +41,7 @@ def test_proposals_lie_in_the_space_and_keep_their_types(name: str, known: int) 
         assert isinstance(config["nesterov"], bool)
 
 
+@pytest.mark.slow
 @every_searcher
 def test_same_seed_same_trials_one_after_the_other(name: str) -> None:
     wanted = study(searcher=name, limits={"trials": 18}, resources={"max_resource": 4})
@@ -68,6 +70,7 @@ def test_a_warm_start_begins_with_the_best_of_before(name: str) -> None:
     assert [tuner.trials[number].config for number in range(3)] == [r.config for r in prior[:3]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tpe", "gp"])
 def test_what_learns_finds_more_than_chance(name: str) -> None:
     def best(searcher: str) -> list[float]:

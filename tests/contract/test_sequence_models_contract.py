@@ -119,6 +119,7 @@ def test_what_learns_has_a_gradient_and_lowers_the_loss(made: Made) -> None:
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 def test_the_deployable_form_exports_and_keeps_its_tokeniser(made: Made) -> None:
     deployable = DeployableText(made.net, made.tokeniser.stored()).eval()
     ids = torch.from_numpy(made.ids)

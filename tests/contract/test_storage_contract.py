@@ -166,6 +166,7 @@ def rows(folder: Path, run_id: str) -> dict[str, int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken_off_after", [None, "_remove", "_hard_delete_logged_model"])
 def test_no_file_and_no_record_is_left_even_after_a_kill(
     over_mlflow: Services, monkeypatch: pytest.MonkeyPatch, broken_off_after: str | None

@@ -83,6 +83,7 @@ def test_what_learns_has_a_gradient_and_lowers_the_loss(made: tuple[Tokeniser, n
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 def test_the_deployable_form_exports_and_keeps_its_tokeniser(
     made: tuple[Tokeniser, nn.Module],
 ) -> None:

@@ -33,6 +33,7 @@ def test_more_at_once_end_more_often_but_take_longer() -> None:
     assert more.busy["slow"] > 0.97 > more.busy["fast"]
 
 
+@pytest.mark.slow
 def test_the_measured_kinds_name_what_gives_out_first() -> None:
     said: list[str] = []
     found = capacity(said.append)

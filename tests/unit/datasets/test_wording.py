@@ -110,6 +110,7 @@ def test_entities_of_the_test_are_unknown_in_training() -> None:
     assert len(names[Split.TEST] & names[Split.TRAIN]) < 0.05 * len(names[Split.TEST])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TEXTS)
 def test_another_seed_draws_other_texts(name: str) -> None:
     one, other = (drawn(name, seed).splits[Split.TRAIN] for seed in (0, 1))

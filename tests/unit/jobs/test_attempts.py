@@ -82,6 +82,7 @@ def test_an_older_attempt_that_comes_late_waits_for_the_newer_one(tmp_path: Path
         newer.check()
 
 
+@pytest.mark.slow
 def test_a_paused_training_that_was_started_again_writes_nothing_more(
     tmp_path: Path, sample_version: DatasetVersion
 ) -> None:

@@ -132,6 +132,7 @@ def test_one_can_go_back_past_a_removed_champion(tmp_path: Path, data) -> None:
     assert (alias(context, CHAMPION), alias(context, PREVIOUS)) == (2, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before the write", "after it"])
 def test_broken_off_anywhere_nothing_dangles_and_the_next_one_completes(
     tmp_path: Path, data, after: bool

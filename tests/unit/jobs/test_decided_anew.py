@@ -49,6 +49,7 @@ def test_a_lower_floor_lets_a_refused_first_model_in(context, data) -> None:
     assert promoted.champion.version == alias(context, CHAMPION) == 1
 
 
+@pytest.mark.slow
 def test_the_same_test_under_another_policy_is_paid_once(context, first, data) -> None:
     run = trained(context, 0.95, "better")
     set_policy(context, minimum_gain=0.5)

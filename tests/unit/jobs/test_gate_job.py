@@ -196,6 +196,7 @@ def test_a_new_version_of_the_data_is_decided_anew(context, first, data) -> None
     assert promoted.champion.version == 2
 
 
+@pytest.mark.slow
 def test_ledger_entries_of_many_nights_are_all_kept_in_order(context, first, data) -> None:
     for number in range(5):
         night(context, trained(context, 0.85, f"night {number}"), data)

@@ -54,6 +54,7 @@ def outcome(context: JobContext, run: TrackedRun, data: DatasetVersion) -> dict[
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before the write", "after it"])
 @pytest.mark.parametrize(
     ("skills", "skill"),

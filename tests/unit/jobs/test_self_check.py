@@ -16,6 +16,7 @@ from components.jobs.self_check import Finding, self_check
 from components.settings import Settings
 
 
+@pytest.mark.slow
 def test_a_machine_that_computes_correctly_passes_once(tmp_path: Path) -> None:
     settings, threads = Settings(home=tmp_path), torch.get_num_threads()
     first = self_check(settings)

@@ -66,6 +66,7 @@ def recipe(name: str, source: Path) -> Recipe:
     return Recipe(model=name, training=config, network=network)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_trained_packed_and_examined(
     name: str, context: JobContext, folder: Path, tmp_path: Path

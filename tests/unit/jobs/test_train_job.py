@@ -160,6 +160,7 @@ def test_a_forced_run_that_is_retried_within_its_flow_run_is_resumed(context, da
     assert outcome.run.tags[Tag.FLOW_RUN_URL] == "http://prefect/1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [1, 2, 3])
 @pytest.mark.parametrize(
     ("error", "status"),

@@ -28,6 +28,7 @@ print(torch.get_num_threads() - 1, before, during, threads())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="GNU's OpenMP is what PyTorch has on Linux")
 def test_the_main_threads_team_is_gone_while_the_training_thread_works() -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "3"}

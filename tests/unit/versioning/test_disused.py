@@ -52,6 +52,7 @@ def cache(workspace: DvcWorkspace) -> set[Path]:
     return {p for p in (workspace.root / ".dvc" / "cache").rglob("*") if p.is_file()}
 
 
+@pytest.mark.slow
 def test_a_dropped_version_frees_its_files_and_comes_back_from_the_remote(
     workspace: DvcWorkspace, versions: list[DatasetVersion], tmp_path: Path
 ) -> None:
