@@ -55,6 +55,8 @@ def client_environment(settings: Settings, inherited: Mapping[str, str]) -> dict
         "PREFECT_HOME": str(settings.home / "prefect"),
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        # What Prefect's server answers while its database is away, besides what is tried again.
+        "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
         "DO_NOT_TRACK": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",

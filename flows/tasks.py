@@ -79,8 +79,10 @@ def passing_trouble(task: Task[..., object], run: TaskRun, state: State) -> bool
     """Retry what can pass (an unreachable server), not what cannot (bad data, bad config)."""
     try:
         state.result()
-    except (TrackingError, ConnectionError, TimeoutError):
+    except (TrackingError, ConnectionError, TimeoutError, httpx.TransportError):
         return True
+    except httpx.HTTPStatusError as error:
+        return error.response.is_server_error
     except Exception:
         return False
     return False
@@ -95,6 +97,16 @@ STOP = threading.Event()  # set when a run is cancelled that trains in several t
 
 class Stopped(BaseException):
     """The run is cancelled; raised at the end of an epoch."""
+
+
+def _shown(artifact: UUID | None, key: str, share: float, text: str) -> UUID:
+    """Show how far something is in Prefect; the artifact, which is a new one the first time."""
+    if artifact:
+        update_progress_artifact(artifact, share, description=text)
+        return artifact
+    created = create_progress_artifact(share, key=key, description=text)
+    assert isinstance(created, UUID)
+    return created
 
 
 class _ProgressArtifact:
@@ -115,12 +127,8 @@ class _ProgressArtifact:
         self._beside.call(self._show, share, text)
 
     def _show(self, share: float, text: str) -> None:
-        if self._artifact is None:
-            created = create_progress_artifact(share, key="training-progress", description=text)
-            assert isinstance(created, UUID)
-            self._artifact = created
-        else:
-            update_progress_artifact(self._artifact, share, description=text)
+        with suppress(httpx.HTTPError):  # a server that is away is no reason to end a training
+            self._artifact = _shown(self._artifact, "training-progress", share, text)
 
     def on_samples(self, epoch: int, samples: UInt8Images) -> None:
         """Pictures are in MLflow."""
@@ -144,12 +152,7 @@ class SweepProgress:
         if key == self._said:
             return
         with suppress(httpx.HTTPError):  # a restarting server is no reason to end a study
-            if self._artifact is None:
-                created = create_progress_artifact(share, key="sweep-progress", description=text)
-                assert isinstance(created, UUID)
-                self._artifact = created
-            else:
-                update_progress_artifact(self._artifact, share, description=text)
+            self._artifact = _shown(self._artifact, "sweep-progress", share, text)
             self._said = key
 
 

@@ -39,7 +39,7 @@ unset PIP_FIND_LINKS UV_FIND_LINKS
 if [ -s /etc/ssl/certs/ca-certificates.crt ]; then
     export UV_SYSTEM_CERTS=true
 fi
-VIRTUAL_ENV=$venv "$venv/bin/uv" pip install --quiet --requirements requirements.lock uv ||
+VIRTUAL_ENV=$venv "$venv/bin/uv" pip install --quiet --compile-bytecode --requirements requirements.lock uv ||
     fail "packages" "an incomplete installation" "every package of requirements.lock" \
         "Check network and disk space, then run the command again; it goes on where it stopped."
 VIRTUAL_ENV=$venv "$venv/bin/uv" pip install --quiet --no-deps --editable .

@@ -18,7 +18,7 @@ from tests.stack.compose import MODEL, SAMPLE, ComposeStack, night, seed_is
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1800)]
 
 AWAY_SECONDS = 20  # how long a server is taken away in the middle of a night
-LONG = 80  # epochs, so that all faults fall into the middle
+LONG = {"servers": 60, "processes": 30}  # epochs, so that all faults fall into the middle
 
 
 def test_a_night_makes_a_champion_whose_files_are_in_the_bucket(stack: ComposeStack) -> None:
@@ -113,12 +113,12 @@ FAULTS: dict[str, dict[str, Callable[[ComposeStack], None]]] = {
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_night_survives_faults_of(stack: ComposeStack, kind: str) -> None:
-    seed = 1 + list(FAULTS).index(kind)
-    run = stack.trigger("nightly", night(LONG, seed))
+    seed, epochs = 1 + list(FAULTS).index(kind), LONG[kind]
+    run = stack.trigger("nightly", night(epochs, seed))
     trained = 0
     for name, fault in FAULTS[kind].items():
         trained = stack.trained(run, seed, beyond=trained)
-        assert trained < LONG, f"{name} comes after the training"
+        assert trained < epochs, f"{name} comes after the training"
         fault(stack)
         stack.say(f"{name}, after epoch {trained}")
     assert stack.ended(run, restarts=True) == "COMPLETED", stack.report(run)
@@ -128,4 +128,4 @@ def test_a_night_survives_faults_of(stack: ComposeStack, kind: str) -> None:
     # Each epoch once, none twice and none lost, whatever happened in between.
     [found] = stack.runs(seed_is(seed))
     assert found["info"]["status"] == "FINISHED"
-    assert stack.epochs(found) == list(range(1, LONG + 1))
+    assert stack.epochs(found) == list(range(1, epochs + 1))

@@ -26,7 +26,7 @@ SWEEP = {
     "workers": 2,
     "gate": False,
 }
-QUOTA, EPOCHS = "400m", 40
+QUOTA, EPOCHS = "400m", 24
 # Trials whose checkpoints a process of the container holds.
 AT_WORK = "ls -l /proc/[0-9]*/fd 2>/dev/null | grep -o '/state/studies/[^ ]*/lock' || true"
 
