@@ -17,7 +17,9 @@ from components.tuning.coordinator import ATTEMPTS, GONE, Address
 
 TAIL = 400
 
-READY = "ready"  # what a worker says on its standard output
+# What a worker says on its standard output, in this order.
+IMPORTED = "imported"
+READY = "ready"
 
 
 def keep_working(
@@ -55,15 +57,16 @@ def keep_working(
             say(f"a worker process ended with status {status}; another one goes on. {last}")
     finally:
         if prepared:
-            keep_spare()
+            _spares.append(_TrialProcess())  # for the next study, which need not wait for it
 
 
 def keep_spare() -> None:
-    """Start a process that has imported PyTorch before there is a study for it.
+    """Start a process that imports PyTorch before there is a study for it, and wait until it has.
 
     A machine of a cluster that joins in the middle of a study then takes a trial at once.
     """
-    _spares.append(_TrialProcess())
+    _spares.append(process := _TrialProcess())
+    process.heard(IMPORTED)
 
 
 def release_spares() -> None:
@@ -92,16 +95,19 @@ class _TrialProcess:
     def work(self, told: str) -> tuple[bool, int]:
         """Let it work until it ends; whether it ever was ready, and its exit status."""
         assert self._process.stdin
-        assert self._process.stdout
         try:
             with suppress(BrokenPipeError):  # it is dead already, which its status says
                 self._process.stdin.write(told)
                 self._process.stdin.flush()
-            ready = self._process.stdout.readline().strip() == READY
-            return ready, self._process.wait()
+            return self.heard(READY), self._process.wait()
         except BaseException:
             self._process.kill()
             raise
+
+    def heard(self, word: str) -> bool:
+        """Wait until it says a word; whether it did before its end."""
+        assert self._process.stdout
+        return any(line.strip() == word for line in self._process.stdout)
 
     def last_words(self) -> str:
         self._trouble.seek(0)

@@ -1,8 +1,8 @@
 """A worker process of a sweep, told on standard input where its coordinator is.
 
-It imports torch before it is told, and opens the data once, then trains segment after segment. It
-says READY on standard output once it can, and ends with 0 at the end of the study, or when who
-would have told it is gone.
+It imports torch before it is told, and says IMPORTED on standard output; then it opens the data
+once, says READY, and trains segment after segment. It ends with 0 at the end of the study, or when
+who would have told it is gone.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import torch
 
 from components.errors import CheckpointError, DataError, NightforgeError
 from components.jobs.learners import Trainee
-from components.jobs.trial_processes import READY
+from components.jobs.trial_processes import IMPORTED, READY
 from components.jobs.trials import TrialEnded, TrialSetup, TrialTrainer
 from components.tuning.coordinator import Address, Worker
 
 
 def main() -> None:
     """Work until the study is over."""
+    os.write(1, f"{IMPORTED}\n".encode())
     if not (line := sys.stdin.readline()):
         return
     told = json.loads(line)

@@ -18,7 +18,7 @@ from tests.stack.compose import MODEL, SAMPLE, ComposeStack, night, seed_is
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1800)]
 
 AWAY_SECONDS = 20  # how long a server is taken away in the middle of a night
-LONG = {"servers": 60, "processes": 30}  # epochs, so that all faults fall into the middle
+LONG = {"servers": 40, "processes": 20}  # epochs, so that all faults fall into the middle
 
 
 def test_a_night_makes_a_champion_whose_files_are_in_the_bucket(stack: ComposeStack) -> None:
