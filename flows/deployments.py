@@ -247,13 +247,19 @@ def register_all(settings: Settings) -> None:
 
 
 def _ensure_pool(client: SyncPrefectClient) -> None:
+    """Make the pool and its queues, as far as there are none; looked up first as limits are."""
     template = ProcessWorker.get_default_base_job_template()
     pool = WorkPoolCreate(name=POOL, type="process", base_job_template=template)
-    with suppress(ObjectAlreadyExists):
-        client.create_work_pool(pool)
-    for name, description in QUEUES.items():
+    try:
+        client.read_work_pool(POOL)
+    except ObjectNotFound:
         with suppress(ObjectAlreadyExists):
-            client.create_work_queue(name, description, work_pool_name=POOL)
+            client.create_work_pool(pool)
+    there = {queue.name for queue in client.read_work_queues(work_pool_name=POOL)}
+    for name, description in QUEUES.items():
+        if name not in there:
+            with suppress(ObjectAlreadyExists):
+                client.create_work_queue(name, description, work_pool_name=POOL)
 
 
 def _register(

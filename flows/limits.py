@@ -35,7 +35,14 @@ POLL_SECONDS = 0.5
 
 
 def ensure_limit(client: SyncPrefectClient, name: str, slots: int) -> None:
-    """Make a limit, unless there is one: that may have been changed by a person."""
+    """Make a limit, unless there is one: that may have been changed by a person.
+
+    It is asked for first: a refused insert can keep SQLite's connection, and with it the whole
+    embedded server, for the 60 s that the next writer waits.
+    """
+    with suppress(ObjectNotFound):
+        client.read_global_concurrency_limit_by_name(name)
+        return
     limit = GlobalConcurrencyLimitCreate(name=name, limit=slots, active=True)
     with suppress(ObjectAlreadyExists):
         client.create_global_concurrency_limit(limit)
