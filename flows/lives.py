@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -62,6 +64,7 @@ def living(folder: Path, flow_run: str) -> Iterator[None]:
     A process that was taken for dead, and still works on the same flow run, is ended first: it
     holds locks and reports states.
     """
+    outlive_reader()
     folder.mkdir(parents=True, exist_ok=True)
     path, own = folder / f"{flow_run}.json", Life.of_this_process()
     _end(life_of(folder, flow_run), own)
@@ -76,6 +79,29 @@ def living(folder: Path, flow_run: str) -> Iterator[None]:
     finally:
         if life_of(folder, flow_run) == own:  # else a newer attempt is at work
             forget(folder, flow_run)
+
+
+@cache  # once in a process is enough
+def outlive_reader() -> None:
+    """Let what this process prints go nowhere once nobody reads it any more.
+
+    A worker reads what its flow runs print. When it is killed they could go on, but the next line
+    would end them: a pipe without a reader makes `print` raise, and Rich leave the program.
+    """
+    threading.Thread(target=_watch_readers, name="readers", daemon=True).start()
+
+
+def _watch_readers() -> None:
+    poll, watched = select.poll(), {1, 2}
+    for descriptor in watched:
+        poll.register(descriptor, 0)  # that nobody reads is reported whatever one asks for
+    while watched:
+        for descriptor, _ in poll.poll():
+            poll.unregister(descriptor)
+            watched.remove(descriptor)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, descriptor)
+            os.close(nowhere)
 
 
 def life_of(folder: Path, flow_run: str) -> Life | None:

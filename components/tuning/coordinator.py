@@ -76,6 +76,7 @@ class Coordinator:
         self._closed = False
         self._connections: set[Connection] = set()
         self._lost: dict[tuple[int, int], int] = {}
+        self._accepting = threading.Thread(target=self._accept, name="coordinator", daemon=True)
 
     @property
     def lock(self) -> threading.Condition:
@@ -83,7 +84,7 @@ class Coordinator:
         return self._state
 
     def __enter__(self) -> Coordinator:
-        threading.Thread(target=self._accept, name="coordinator", daemon=True).start()
+        self._accepting.start()
         return self
 
     def __exit__(
@@ -100,6 +101,7 @@ class Coordinator:
                 _shut(connection)
         with contextlib.suppress(OSError):  # wakes the thread that accepts
             socket.create_connection((self.address.host, self.address.port), timeout=5).close()
+        self._accepting.join(timeout=5)  # nobody can connect any more
 
     def _accept(self) -> None:
         while True:

@@ -66,6 +66,16 @@ def test_worker_and_flow_killed_together_cost_no_epoch(servers: Installation) ->
     assert f"{run['name']}: its process {flow.pid} is gone" in said
 
 
+def test_a_flow_outlives_the_worker_that_reads_what_it_prints(servers: Installation) -> None:
+    process = servers.start("run", "train", *QUICK, "--set", "training.seed=78")
+    until_it_says(process, "epoch 2/4")
+    child(servers, "prefect worker").kill()
+    printed = process.communicate()[0]
+    assert process.returncode == 0, printed
+    run = get(servers, f"/flow_runs/{servers.report()['flow_run']}")
+    assert (run["state"]["type"], run["run_count"]) == ("COMPLETED", 1)
+
+
 def test_a_run_that_died_before_any_sign_of_life_is_closed_and_started_again(
     servers: Installation,
 ) -> None:

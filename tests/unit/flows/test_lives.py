@@ -24,6 +24,21 @@ with living(Path(sys.argv[1]), "run"):
     sys.stdin.read()
 """
 
+OUTLIVE = """
+import os, sys
+from pathlib import Path
+from rich.console import Console
+from flows.lives import living
+nowhere = os.stat(os.devnull).st_rdev
+with living(Path(sys.argv[1]), "run"):
+    print("alive", flush=True)
+    sys.stdin.read()
+    while {os.fstat(1).st_rdev, os.fstat(2).st_rdev} != {nowhere}:
+        pass
+    print("on it goes", flush=True)
+    Console(stderr=True).print("and on")
+"""
+
 
 @contextmanager
 def another_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
@@ -101,3 +116,17 @@ def test_a_newer_attempt_ends_an_older_one_that_was_only_paused(tmp_path: Path) 
             assert life is not None
             assert life.pid == os.getpid()
             assert older.wait(60) == 0  # without a word: a worker reports any other status
+
+
+def test_a_process_goes_on_when_nobody_reads_any_more_what_it_prints(tmp_path: Path) -> None:
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", OUTLIVE, str(tmp_path)]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline() == "alive\n"
+        process.stdout.close()
+        process.stderr.close()
+        process.stdin.close()
+        assert process.wait(60) == 0
