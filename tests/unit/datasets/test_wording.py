@@ -27,6 +27,7 @@ from components.datasets.wording import Wording, entries_of, unmarked
 COMBINED = ("phrases",)  # whose words all occur in training; their combinations do not
 EVALUATED = ("subjects",)  # made for evaluation alone: its topics are unseen by `topics`
 TEXTS = [name for name in DATASETS if DATASETS.get(name).kind is DataKind.TEXTS]
+CLASSIFIED = [name for name in TEXTS if DATASETS.get(name).task is TextTask.CLASSIFICATION]
 
 
 def lower_words(texts: Iterable[Text]) -> set[str]:
@@ -57,7 +58,7 @@ def test_no_text_occurs_twice(name: str) -> None:
     assert len({(text.text, text.second) for text in everything}) == len(everything)
 
 
-@pytest.mark.parametrize("name", [n for n in TEXTS if drawn(n).task is TextTask.CLASSIFICATION])
+@pytest.mark.parametrize("name", CLASSIFIED)
 def test_classes_are_balanced(name: str) -> None:
     data = drawn(name)
     for split in Split:

@@ -60,6 +60,7 @@ def rules(decision) -> dict[str, bool]:
     return {found.rule: found.passed for found in decision.evidence}
 
 
+@pytest.mark.slow
 def test_a_line_that_fits_better_replaces_one_that_fits_worse(context, tmp_path: Path) -> None:
     data = drawn("linear", tmp_path / "linear")
     constant = {"batch_size": 32, "lr": 0.03, "momentum": 0, "lr_schedule": "constant"}
@@ -146,6 +147,7 @@ def test_a_generator_whose_latents_are_unknown_is_an_error(context, tmp_path: Pa
         evaluate(context, run, data)
 
 
+@pytest.mark.slow
 def test_a_dcgan_goes_all_the_way_with_its_pictures(context, sprites: DatasetVersion) -> None:
     decisions = []
     for epochs in (1, 2):
@@ -160,6 +162,7 @@ def test_a_dcgan_goes_all_the_way_with_its_pictures(context, sprites: DatasetVer
     assert {"test_kernel_distance", "best_kernel_distance"} <= set(metrics)
 
 
+@pytest.mark.slow
 def test_a_champion_of_another_picture_size_is_still_compared(
     context, sprites: DatasetVersion, tmp_path: Path
 ) -> None:

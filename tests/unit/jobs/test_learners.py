@@ -143,7 +143,10 @@ def test_a_text_model_reads_texts_with_the_tokeniser_it_carries(
     [
         ("linear", "linear", {"augment": "crop_flip"}, "these are tensors"),
         ("requests", "bag_of_words", {"augment": "crop_flip"}, "these are texts"),
-        ("requests", "encoder", {"processes": 2}, "network.encoder.train=gradual"),
+        pytest.param(
+            *("requests", "encoder", {"processes": 2}, "network.encoder.train=gradual"),
+            marks=pytest.mark.slow,  # the two processes start
+        ),
     ],
 )
 def test_options_that_do_not_fit_are_named(

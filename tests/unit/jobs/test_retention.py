@@ -333,6 +333,7 @@ def installations(draw: st.DrawFn) -> Inventory:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(installations())
 def test_nothing_that_stays_refers_to_something_that_goes(inventory: Inventory) -> None:

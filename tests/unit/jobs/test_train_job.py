@@ -131,6 +131,7 @@ def test_the_same_fingerprint_is_trained_once(context: JobContext, data: Dataset
     assert "trained before" in second.skipped
 
 
+@pytest.mark.slow
 def test_another_version_seed_or_model_is_another_run(context, data) -> None:
     outcomes = [
         run(context, data),
@@ -141,6 +142,7 @@ def test_another_version_seed_or_model_is_another_run(context, data) -> None:
     assert not any(outcome.skipped for outcome in outcomes)
 
 
+@pytest.mark.slow
 def test_force_trains_although_nothing_changed(context, data) -> None:
     first = run(context, data)
     second = run(context, data, force=True)
@@ -180,6 +182,7 @@ def test_an_interrupted_run_is_closed_and_resumed_as_the_same_run(
     assert context.tracker.logged == [(closed, 1), (closed, 2), (closed, 3)]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_weights_of_an_uninterrupted_one(context, data, tmp_path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(context, data, CONFIG, Breaking(2, KeyboardInterrupt()))

@@ -168,6 +168,7 @@ class Hungry(nn.Module):
         return scores
 
 
+@pytest.mark.slow
 def test_out_of_memory_names_the_batch_size_that_fits() -> None:
     config = TrainConfig(epochs=1, batch_size=32, lr=0.1)
     with pytest.raises(OutOfMemoryError, match="batch of 32") as caught:
