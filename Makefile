@@ -52,17 +52,15 @@ bench: setup-bench setup-text ## measure against the book's code and torchvision
 	@$(BIN)/nightforge bench text-cpu
 
 # A file's tests share its servers, so they stay together; one thread each, for they share the cores.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --maxprocesses 4 \
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 \
 	--dist loadfile --no-loadscope-reorder
-CORES := $(shell getconf _NPROCESSORS_ONLN)
 
-# Tests with servers wait half of their time: one process more than there are cores.
 test: setup ## the whole test suite
-	@$(PYTEST) -n $$(($(CORES) + 1))
+	@$(PYTEST)
 
 # The folders without servers alone: what the others import takes its time as well.
 test-fast: setup ## the quick tests, without servers
-	@$(PYTEST) -n $(CORES) -m "not servers and not slow" \
+	@$(PYTEST) -m "not servers and not slow" \
 		tests/architecture tests/contract tests/unit tests/flows/test_command_line.py
 
 # CI makes do with five, one of each kind of process.
