@@ -17,6 +17,9 @@ import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 LEAVE_SECONDS = 10.0
+# What a paused process was sent may go to any of its threads, and Python's main one, which acts on
+# it, then sleeps on. A process that runs again gets the next one where it belongs.
+ASK_TIMES = 20
 
 
 class Life(BaseModel):
@@ -146,10 +149,12 @@ def _end(earlier: Life | None, own: Life) -> None:
         return
     with suppress(psutil.NoSuchProcess):
         if process := earlier.process:
-            process.send_signal(signal.SIGUSR1)
-            process.resume()  # it may have been paused for so long that it was taken for dead
-            if psutil.wait_procs([process], LEAVE_SECONDS)[1]:
-                process.kill()
+            for _ in range(ASK_TIMES):
+                process.send_signal(signal.SIGUSR1)
+                process.resume()  # it may have been paused for so long that it was taken for dead
+                if psutil.wait_procs([process], LEAVE_SECONDS / ASK_TIMES)[0]:
+                    return
+            process.kill()
 
 
 def _leave(number: int, frame: object) -> None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Request, Response
+from playwright.sync_api import BrowserContext, ConsoleMessage, Request, Response, WebError
 
 # Of the interfaces, not of Nightforge: each is a whole line of `Traffic.faults`.
 THEIRS = [
@@ -20,6 +20,8 @@ THEIRS = [
     r"console \w+: Batch lookup failed for id: (?s:.*)",
     r"console \w+ .*/assets/index-[\w-]+\.js",
     r"503 \w+ .*:\d+/api/.*",  # Prefect over SQLite, when busy; its page asks again
+    # The run's graph, left within half a second of a change, is drawn on though it is gone.
+    r"exception Cannot read properties of null \(reading 'position'\) .*/assets/index-[\w-]+\.js",
 ]
 
 
@@ -42,7 +44,7 @@ class Traffic:
         context.on("response", self._answered)
         context.on("requestfailed", self._unanswered)
         context.on("console", self._said)
-        context.on("weberror", lambda error: self.faults.append(f"exception {error.error}"))
+        context.on("weberror", self._raised)
 
     def hosts(self) -> set[str]:
         """Whom the pages asked; what they made themselves (blob, data) has no host."""
@@ -60,6 +62,10 @@ class Traffic:
     def _unanswered(self, request: Request) -> None:
         if request.failure != "net::ERR_ABORTED":  # the page was left meanwhile
             self.faults.append(f"{request.failure} {request.method} {request.url}")
+
+    def _raised(self, raised: WebError) -> None:
+        script = re.search(r"https?://[^\s)]+\.js", raised.error.stack or "")  # the innermost
+        self.faults.append(f"exception {raised.error.message} {script[0] if script else ''}")
 
     def _said(self, message: ConsoleMessage) -> None:
         # An answer that is an error is said a second time, without its address.
