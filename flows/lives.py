@@ -145,14 +145,14 @@ def note_gone(folder: Path) -> None:
 
 
 def _end(earlier: Life | None, own: Life) -> None:
-    if earlier is None or earlier == own:
+    if earlier is None or earlier == own or earlier.over is not False:
         return
     with suppress(psutil.NoSuchProcess):
         if process := earlier.process:
             for _ in range(ASK_TIMES):
                 process.send_signal(signal.SIGUSR1)
                 process.resume()  # it may have been paused for so long that it was taken for dead
-                if psutil.wait_procs([process], LEAVE_SECONDS / ASK_TIMES)[0]:
+                if psutil.wait_procs([process], LEAVE_SECONDS / ASK_TIMES)[0] or earlier.over:
                     return
             process.kill()
 

@@ -52,7 +52,6 @@ class Installation:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=280,
         )
 
     def module(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -64,7 +63,6 @@ class Installation:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=280,
         )
 
     def found_by(self, name: str, *arguments: str) -> Any:

@@ -33,7 +33,6 @@ class Terminal:
             env={**kept, "NIGHTFORGE_HOME": str(self.home), "COLUMNS": "160"},
             capture_output=True,
             text=True,
-            timeout=120,
         )
 
     def ok(self, *arguments: str) -> str:

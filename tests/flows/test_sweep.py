@@ -176,10 +176,10 @@ def test_cancelling_in_the_ui_ends_the_workers_and_closes_the_runs(
     [running] = post(servers, "/flow_runs/filter", chosen)
     body = {"state": {"type": "CANCELLING"}}
     post(servers, f"/flow_runs/{running['id']}/set_state", body)
-    printed, _ = long_sweep.communicate(timeout=120)
+    printed, _ = long_sweep.communicate()
     assert "got Cancelled" in " ".join(printed.split())
     assert get(servers, f"/flow_runs/{running['id']}")["state"]["type"] == "CANCELLED"
-    psutil.wait_procs(workers, timeout=30)
+    psutil.wait_procs(workers, timeout=60)
     assert not [worker for worker in workers if worker.is_running()]
     parent, children = study_runs(mlflow_client, "long")
     assert parent.info.status == "KILLED"
@@ -207,7 +207,7 @@ def test_a_killed_sweep_goes_on_where_it_was(
     before = epochs(servers, "long")
     await_epochs(servers, "long", len(before) + 2)  # it was started again
     kill_mlflow(servers)
-    printed, _ = long_sweep.communicate(timeout=200)
+    printed, _ = long_sweep.communicate()
     assert long_sweep.returncode == 0, printed
     after = epochs(servers, "long")
     assert after[: len(before)] == before
@@ -251,6 +251,4 @@ def test_workers_run_on_a_cluster(
 
 def run_python(code: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command: Sequence[str] = [sys.executable, "-c", code]
-    return subprocess.run(
-        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=240
-    )
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)

@@ -51,7 +51,6 @@ class Workspace:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=240,
         )
 
     def ok(self, *arguments: str) -> str:

@@ -41,9 +41,7 @@ def repro(clone: Path, *targets: str) -> str:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     command = [sys.executable, "-m", "dvc", "repro", *targets]
-    done = subprocess.run(
-        command, cwd=clone, env=environment, capture_output=True, text=True, timeout=200
-    )
+    done = subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
