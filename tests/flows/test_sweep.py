@@ -156,11 +156,12 @@ LONG += ["space.batch_size.low=4", "space.batch_size.high=8"]
 def long_sweep(servers: Installation) -> Iterator[subprocess.Popen[str]]:
     path = log_path(servers, "long")
     before = len(epochs(servers, "long")) if path.exists() else 0
-    process = servers.start("run", "sweep", *settings("long", *LONG))
-    await_epochs(servers, "long", before + 4)
-    yield process
-    process.kill()
-    process.communicate()
+    with servers.start("run", "sweep", *settings("long", *LONG)) as process:
+        try:
+            await_epochs(servers, "long", before + 4)
+            yield process
+        finally:
+            process.kill()
 
 
 def epochs(servers: Installation, study: str) -> list[tuple[int, int]]:
