@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from flows.lives import Life, is_over, life_of, living, note_gone
@@ -116,6 +117,20 @@ def test_a_newer_attempt_ends_an_older_one_that_was_only_paused(tmp_path: Path) 
             assert life is not None
             assert life.pid == os.getpid()
             assert older.wait(60) == 0  # without a word: a worker reports any other status
+
+
+def test_an_older_attempt_that_is_dead_but_not_yet_reaped_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with another_process(tmp_path) as older:
+        life = life_of(tmp_path, "run")
+        assert life is not None
+        older.kill()
+        while life.over is False:  # until the kernel has noticed
+            pass
+        monkeypatch.setattr(psutil, "wait_procs", lambda *_: pytest.fail("it waits"))
+        with living(tmp_path, "run"):
+            assert life_of(tmp_path, "run") != life
 
 
 def test_a_process_goes_on_when_nobody_reads_any_more_what_it_prints(tmp_path: Path) -> None:
