@@ -19,6 +19,8 @@ from components.settings import Settings
 
 FOLDER = "self_checks"
 PACKAGES = ("torch", "numpy")
+BOOT = Path("/proc/sys/kernel/random/boot_id")  # the same in all containers of a machine
+IN_CONTAINER = (Path("/.dockerenv"), Path("/run/.containerenv"))
 NVIDIA = Path("/proc/driver/nvidia")  # where Linux names the driver and each GPU
 STABLE = ("NVRM version:", "Model:", "GPU Firmware:")  # of its lines; interrupts may change
 
@@ -85,7 +87,7 @@ def describe_worker() -> str:
     """Host, devices, and what decides the arithmetic on them; without loading PyTorch."""
     return json.dumps(
         {
-            "host": socket.gethostname(),
+            "host": _host(),
             "machine": platform.machine(),
             "processors": os.cpu_count(),
             "gpus": describe_gpus(),
@@ -94,6 +96,12 @@ def describe_worker() -> str:
         },
         sort_keys=True,
     )
+
+
+def _host() -> str:
+    """The machine's name; in a container, which has a new one each time, its machine's boot."""
+    contained = "KUBERNETES_SERVICE_HOST" in os.environ or any(f.exists() for f in IN_CONTAINER)
+    return BOOT.read_text("ascii").strip() if contained and BOOT.exists() else socket.gethostname()
 
 
 def describe_gpus() -> list[str]:

@@ -33,6 +33,23 @@ def test_a_machine_that_computes_correctly_passes_once(tmp_path: Path) -> None:
     assert again.findings == first.findings
 
 
+def test_the_fits_of_the_gan_end_once_most_are_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As soon as three of five are, the median is; a machine with two wrong ones needs all."""
+    monkeypatch.setattr(known_problems, "train_gan", lambda *arguments: None)
+    for errors, fits, passed in (
+        ([0.1, 0.1, 0.1], 3, True),
+        ([0.5, 0.1, 0.5, 0.1, 0.1], 5, True),
+        ([0.1, 0.5, 0.5, 0.1, 0.5], 5, False),
+    ):
+        told = iter(errors)
+        monkeypatch.setattr(
+            known_problems, "gaussian_errors", lambda *_, told=told: (0.0, next(told))
+        )
+        mean, covariance = known_problems._gaussian()
+        assert mean.passed
+        assert (covariance.passed, len(errors) - len(list(told))) == (passed, fits)
+
+
 @pytest.fixture
 def only_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_few_rows", "_gaussian"):
@@ -74,6 +91,22 @@ def test_another_gpu_or_force_is_checked_again(
         "Model: NVIDIA H200",
         "visible: ",
     ]
+
+
+@pytest.mark.parametrize("contained", [True, False])
+def test_a_new_container_is_the_same_machine_and_another_host_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, contained: bool
+) -> None:
+    mark = tmp_path / ".dockerenv"
+    monkeypatch.setattr(module, "IN_CONTAINER", (mark,))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    if contained:
+        mark.touch()
+    workers = []
+    for name in ("0123456789ab", "cdef01234567"):
+        monkeypatch.setattr(module.socket, "gethostname", lambda name=name: name)
+        workers.append(module.describe_worker())
+    assert (workers[0] == workers[1]) is contained
 
 
 @pytest.mark.usefixtures("only_the_line")
