@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -32,6 +33,9 @@ PROMOTION_SECONDS = 60.0  # likewise; Prefect's minimum
 # Two trainings at a time on the same processors take longer than one after the other.
 PROCESSORS = 8
 POLL_SECONDS = 0.5
+# One of them is there on Linux if PyTorch can reach a GPU: NVIDIA's, also under Windows and on
+# Jetson boards, and AMD's.
+GPU_DEVICES = tuple(Path("/dev") / name for name in ("nvidiactl", "dxg", "nvmap", "kfd"))
 
 
 def ensure_limit(client: SyncPrefectClient, name: str, slots: int) -> None:
@@ -49,7 +53,9 @@ def ensure_limit(client: SyncPrefectClient, name: str, slots: int) -> None:
 
 
 def on_gpus() -> bool:
-    """Whether this machine trains on GPUs."""
+    """Whether this machine trains on GPUs; loads PyTorch only where there may be one."""
+    if sys.platform == "linux" and not any(path.exists() for path in GPU_DEVICES):
+        return False
     import torch
 
     return torch.cuda.is_available()
