@@ -172,10 +172,15 @@ class ComposeStack:
         listed: list[dict[str, Any]] = self.mlflow("POST", "runs/search", wanted).get("runs", [])
         return listed
 
+    def losses(self, run: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What a run of MLflow has of its epochs (step, timestamp in ms), as they came."""
+        history = f"metrics/get-history?run_id={run['info']['run_id']}&metric_key=train_loss"
+        found: list[dict[str, Any]] = self.mlflow("GET", history).get("metrics", [])
+        return found
+
     def epochs(self, run: Mapping[str, Any]) -> list[int]:
         """Those whose loss a run of MLflow has, in the order in which they came."""
-        history = f"metrics/get-history?run_id={run['info']['run_id']}&metric_key=train_loss"
-        return [int(one["step"]) for one in self.mlflow("GET", history).get("metrics", [])]
+        return [int(one["step"]) for one in self.losses(run)]
 
     def champion(self, model: str) -> str:
         found = self.mlflow("GET", f"registered-models/alias?name={model}&alias=champion")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.installation import ROOT
 from tests.stack.compose import ComposeStack, up
 
 ARTIFACTS = ROOT / "test-artifacts"
+BUILT = ("init", "mlflow", "prefect")  # the services that build an image
 timelines: list[ComposeStack] = []
 
 
@@ -29,9 +31,11 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made(env: Path) -> ComposeStack:
     """A stack with passwords and images; nothing runs."""
     stack = ComposeStack("nightforge-test", env)
+    stack.settings["SWEEP_RUNNER"] = "tcp://dask-scheduler:8786"
     timelines.append(stack)
     stack.make_env()
-    stack.call("build", "prefect", "mlflow", "init")  # side by side
+    with ThreadPoolExecutor() as together:  # one build of all would begin with the servers
+        list(together.map(lambda service: stack.call("build", service), BUILT))
     stack.say("images")
     return stack
 

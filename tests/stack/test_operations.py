@@ -6,6 +6,7 @@ import json
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,18 +16,18 @@ from tests.waiting import until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1800)]
 
-SWEEP = {
+SWEEP: dict[str, Any] = {
     "study": "joined",
     "dataset": SAMPLE,
     "model": "lenet_modern",
     "scheduler": "fifo",
     "space": {"lr": {"distribution": "log_uniform", "low": 0.01, "high": 0.2}},
-    "limits": {"trials": 6},
+    "limits": {"trials": 5},
     "resources": {"max_resource": 6},
     "workers": 2,
     "gate": False,
 }
-QUOTA, EPOCHS = "400m", 24
+QUOTA, EPOCHS = "400m", 10
 # Trials whose checkpoints a process of the container holds.
 AT_WORK = "ls -l /proc/[0-9]*/fd 2>/dev/null | grep -o '/state/studies/[^ ]*/lock' || true"
 
@@ -34,33 +35,38 @@ AT_WORK = "ls -l /proc/[0-9]*/fd 2>/dev/null | grep -o '/state/studies/[^ ]*/loc
 def test_a_worker_that_joins_a_sweep_takes_trials_and_one_that_is_killed_loses_none(
     stack: ComposeStack,
 ) -> None:
-    stack.settings["SWEEP_RUNNER"] = "tcp://dask-scheduler:8786"
-    cluster = ("--profile", "store", "--profile", "cluster", "up", "--detach", "--wait")
-    stack.call(*cluster)
+    compose = ("--profile", "store", "--profile", "cluster")
+    stack.call(*compose, "up", "--detach", "--wait", "dask-worker")
     stack.say("cluster of one worker")
     run = stack.trigger("sweep", SWEEP)
     first = stack.container("dask-worker")
     until(lambda: _inside(first, AT_WORK))
 
-    stack.call(*cluster, "--scale", "dask-worker=2", "--no-recreate")
+    one_more = ("--no-deps", "--no-recreate", "--scale", "dask-worker=2", "dask-worker")
+    stack.call(*compose, "up", "--detach", *one_more)
     containers = stack.call("--profile", "cluster", "ps", "--quiet", "dask-worker").stdout.split()
     [second] = set(containers) - {first}
     until(lambda: "Registered to" in _logs(second))
     stack.say("a second worker registered")
     joined = time.monotonic()
-    until(lambda: _inside(second, AT_WORK))
+    lock = until(lambda: _inside(second, AT_WORK))
     seconds = time.monotonic() - joined
     stack.say(f"second worker joined and took a trial after {seconds:.1f} s")
 
+    number = Path(lock.split()[0]).parent.name
+    taken = f"attributes.run_name = '{SWEEP['study']}-{number}'"
+    before = until(lambda: [one for run in stack.runs(taken) for one in stack.losses(run)])
     _docker("kill", second)
-    stack.say("and was killed")
+    stack.say(f"and was killed after epoch {len(before)} of trial {number}")
     assert stack.ended(run) == "COMPLETED", stack.report(run)
     stack.say("sweep with a killed worker")
-    trials = stack.runs("tags.`nightforge.study` = 'joined' and attributes.status = 'FINISHED'")
-    assert len([one for one in trials if one["data"]["tags"]]) >= 6
+    trials = stack.runs(f"attributes.run_name like '{SWEEP['study']}-%'")
+    assert {one["info"]["status"] for one in trials} == {"FINISHED"}
+    each = list(range(1, SWEEP["resources"]["max_resource"] + 1))
+    assert [stack.epochs(one) for one in trials] == [each] * SWEEP["limits"]["trials"]
+    [continued] = stack.runs(taken)  # the same run, from the checkpoint: nothing was computed anew
+    assert stack.losses(continued)[: len(before)] == before
     stack.call("--profile", "cluster", "rm", "--stop", "--force", "dask-worker", "dask-scheduler")
-    del stack.settings["SWEEP_RUNNER"]
-    stack.call("up", "--detach", "--wait")
 
 
 def _inside(container: str, script: str) -> str:
