@@ -106,10 +106,13 @@ class ComposeStack:
         url = f"http://127.0.0.1:{self.port('MLFLOW_PORT')}/api/2.0/mlflow/{path}"
         return request(method, url, body, f"{account}:{password}")
 
-    def trigger(self, flow: str, parameters: Mapping[str, object]) -> str:
-        """Start a flow run as the UI does; its id."""
+    def trigger(self, flow: str, parameters: Mapping[str, Any]) -> str:
+        """Start a flow run as the UI does, whose form holds the deployment's values; its id."""
         deployment = self.prefect("GET", f"/deployments/name/{flow}/{flow}")
-        body = {"parameters": dict(parameters), "state": {"type": "SCHEDULED"}}
+        filled = dict(parameters)
+        if "training" in filled:
+            filled["training"] = deployment["parameters"]["training"] | filled["training"]
+        body = {"parameters": filled, "state": {"type": "SCHEDULED"}}
         path = f"/deployments/{deployment['id']}/create_flow_run"
         return str(self.prefect("POST", path, body)["id"])
 
@@ -187,7 +190,7 @@ class ComposeStack:
         return str(found["model_version"]["version"])
 
 
-def night(epochs: int, seed: int = 0) -> dict[str, object]:
+def night(epochs: int, seed: int = 0) -> dict[str, Any]:
     """Parameters of a night on the bundled sample."""
     training = {"epochs": epochs, "seed": seed}
     return {"dataset": SAMPLE, "model": "lenet_modern", "training": training}
